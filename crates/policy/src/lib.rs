@@ -1,0 +1,34 @@
+//! Accords, and the rule that decides what may enter a channel.
+//!
+//! An accord is a text that members sign. This crate reads and writes that text, counts which
+//! members have ratified it, says which channels are therefore in force, and holds the one
+//! function that every release and every received entry must pass: [`releasable`].
+//!
+//! INVARIANT (I1): nothing is permitted by [`decide`] and nothing is admitted by [`admissible`]
+//! unless [`releasable`] has said yes. Whatever a nation's own policy adds later can only refuse
+//! or delay more, because it sits behind that function and never in front of it.
+//!
+//! The crate is pure: it takes bytes and a `now` and returns values. Fetching accords, storing
+//! them and choosing whom to believe about the time is left to the node.
+
+mod accord;
+mod admit;
+mod check;
+mod decide;
+mod error;
+mod limits;
+mod release;
+mod signed;
+mod text;
+
+pub use accord::{Accord, Attribution, Channel, Kinds, Member, Obligations, Role, Transfer};
+pub use admit::admissible;
+pub use decide::{Decision, ReleaseMode, Trigger, decide};
+pub use error::AccordError;
+pub use limits::{
+    ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, KINDS_MAX, MEMBERS_MAX,
+    NAME_CHARS_MAX, NOTE_BYTES_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, TITLE_CHARS_MAX,
+    URL_CHARS_MAX,
+};
+pub use release::{InForce, Subject, Withheld, releasable};
+pub use signed::SignedAccord;

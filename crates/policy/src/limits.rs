@@ -1,0 +1,54 @@
+//! Every bound of this crate, each with its reason.
+//!
+//! An accord comes from other members, so its reader must know before parsing how much it is
+//! willing to hold. The relations between the bounds are checked at compile time.
+
+/// LIMIT: bytes of an accord's text. The largest accord that the other bounds allow (128 members
+/// with an ML-DSA key each, 256 channels naming all of them) stays under it.
+pub const ACCORD_BYTES_MAX: usize = 1 << 20;
+
+/// LIMIT: bytes of a signed accord: the text and one signature line for each member, with room for
+/// lines of keys that we do not know.
+pub const NOTE_BYTES_MAX: usize = ACCORD_BYTES_MAX + (64 << 10);
+
+/// LIMIT: members of one accord. Larger circles than any alliance of states needs, and small
+/// enough that checking all signatures takes a few milliseconds.
+pub const MEMBERS_MAX: usize = 128;
+
+/// LIMIT: channels of one accord. Each channel costs every node one log for each member, so the
+/// number of logs stays in the tens of thousands.
+pub const CHANNELS_MAX: usize = 256;
+
+/// LIMIT: kinds that one channel or one release mode may list. STIX 2.1 defines about fifty
+/// types; the rest is room for extension types.
+pub const KINDS_MAX: usize = 128;
+
+/// LIMIT: purposes in the use limits of an accord; people have to read and honour each one.
+pub const PURPOSES_MAX: usize = 64;
+
+/// LIMIT: characters of an accord, channel, purpose or kind name. They become parts of file paths
+/// and URLs, where 255 bytes is the usual ceiling for one part.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// LIMIT: characters of a text that is only shown to people (a member's name, a channel's title).
+pub const TITLE_CHARS_MAX: usize = 128;
+
+/// LIMIT: characters of a member's domain. DNS itself ends at 253; a log's origin also carries the
+/// accord's and the channel's name and must fit in a signature line that people can read.
+pub const DOMAIN_CHARS_MAX: usize = 100;
+
+/// LIMIT: characters of a member's URL: scheme, host and port only.
+pub const URL_CHARS_MAX: usize = 120;
+
+/// LIMIT: days of retention that can be written. A hundred years: more is certainly a slip.
+pub const RETENTION_DAYS_MAX: u32 = 36_525;
+
+/// LIMIT: seconds by which the time in a received entry may lie ahead of the receiver's clock. A
+/// day forgives any wrong time zone and no invented date; a date far ahead would outlive the
+/// channel's retention.
+pub const AHEAD_SECS_MAX: i64 = 86_400;
+
+const _: () = assert!(MEMBERS_MAX * 4_096 <= ACCORD_BYTES_MAX);
+const _: () = assert!(CHANNELS_MAX * MEMBERS_MAX * 20 <= ACCORD_BYTES_MAX);
+const _: () = assert!(MEMBERS_MAX * 256 <= NOTE_BYTES_MAX - ACCORD_BYTES_MAX);
+const _: () = assert!(DOMAIN_CHARS_MAX + 8 + 6 <= URL_CHARS_MAX);

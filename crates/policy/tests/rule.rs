@@ -1,0 +1,272 @@
+//! The hard rule and what is built on it: an object is in a channel only if every member may have
+//! it, the level fits, the kind is carried and the exercise flag agrees.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use model::{Label, Releasable, Tlp};
+use policy::{
+    Channel, Decision, InForce, Kinds, ReleaseMode, Subject, Trigger, Withheld, decide, releasable,
+};
+use proptest::prelude::*;
+use support::{SIX, accord, channel, label, ratified};
+
+const LEVELS: [Tlp; 5] = [
+    Tlp::Clear,
+    Tlp::Green,
+    Tlp::Amber,
+    Tlp::AmberStrict,
+    Tlp::Red,
+];
+const KINDS: [&str; 4] = ["indicator", "malware", "report", "x-relief-need"];
+
+/// A case in plain numbers, so that what is expected can be worked out without the crate's types:
+/// bit `i` of a set stands for item `i` of `SIX` or `KINDS`.
+#[derive(Clone, Debug)]
+struct Case {
+    members: u8,
+    ratified: u8,
+    cleared: Option<u8>,
+    tlp: usize,
+    ceiling: usize,
+    kind: usize,
+    kinds: Option<u8>,
+    object_exercise: bool,
+    channel_exercise: bool,
+}
+
+impl Case {
+    /// I1 in bits.
+    fn allowed(&self) -> bool {
+        let everyone_cleared = match self.cleared {
+            None => true,
+            Some(cleared) => self.members & cleared == self.members,
+        };
+        let kind_carried = self.kinds.is_none_or(|kinds| kinds >> self.kind & 1 == 1);
+        (self.members & self.ratified).count_ones() >= 2
+            && everyone_cleared
+            && self.tlp <= self.ceiling
+            && kind_carried
+            && (self.object_exercise == self.channel_exercise)
+    }
+
+    /// How many of the five conditions fail.
+    fn faults(&self) -> usize {
+        [
+            (self.members & self.ratified).count_ones() < 2,
+            self.cleared.is_some_and(|cleared| self.members & !cleared != 0),
+            self.tlp > self.ceiling,
+            self.kinds.is_some_and(|kinds| kinds >> self.kind & 1 == 0),
+            self.object_exercise != self.channel_exercise,
+        ]
+        .into_iter()
+        .filter(|fault| *fault)
+        .count()
+    }
+
+    fn channel(&self) -> Channel {
+        let mut channel = channel("c", &[]);
+        channel.members = set(self.members, &SIX);
+        channel.ceiling = LEVELS[self.ceiling];
+        channel.kinds = match self.kinds {
+            None => Kinds::Any,
+            Some(kinds) => Kinds::Only(set(kinds, &KINDS)),
+        };
+        channel.exercise = self.channel_exercise;
+        channel
+    }
+
+    fn label(&self) -> Label {
+        let mut label = label(LEVELS[self.tlp], None);
+        if let Some(cleared) = self.cleared {
+            label.releasable_to = Releasable::Members(set(cleared, &SIX));
+        }
+        label.exercise = self.object_exercise;
+        label
+    }
+}
+
+fn set(bits: u8, items: &[&str]) -> BTreeSet<String> {
+    items
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| bits >> at & 1 == 1)
+        .map(|(_, item)| (*item).to_owned())
+        .collect()
+}
+
+/// Cases that are often allowed: each part is drawn so that it fits about four times in five.
+fn case() -> impl Strategy<Value = Case> {
+    let sets = (
+        0_u8..64,
+        prop_oneof![4 => Just(63_u8), 1 => 0_u8..64],
+        prop_oneof![2 => Just(None), 3 => (0_u8..64, any::<bool>()).prop_map(Some)],
+    );
+    let levels = (0_usize..5, 0_usize..5);
+    let kinds = (0_usize..4, proptest::option::of(0_u8..16));
+    let flags = (any::<bool>(), prop_oneof![4 => Just(false), 1 => Just(true)]);
+    (sets, levels, kinds, flags).prop_map(
+        |((members, ratified, cleared), (tlp, ceiling), (kind, kinds), (exercise, differs))| Case {
+            members,
+            ratified,
+            cleared: cleared.map(|(bits, covers)| if covers { bits | members } else { bits }),
+            tlp,
+            ceiling,
+            kind,
+            kinds,
+            object_exercise: exercise,
+            channel_exercise: exercise ^ differs,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
+
+    #[test]
+    fn yes_exactly_when_all_conditions_hold(case in case()) {
+        let channel = case.channel();
+        let label = case.label();
+        let in_force = InForce {
+            members: set(case.members & case.ratified, &SIX),
+            channel: &channel,
+            retention_days: None,
+        };
+        let subject = Subject { label: &label, kind: KINDS[case.kind] };
+        let answer = releasable(&subject, &in_force);
+        prop_assert_eq!(answer.is_ok(), case.allowed());
+        // Every reason is given, and each can be read.
+        let reasons = answer.clone().err().unwrap_or_default();
+        prop_assert_eq!(reasons.len(), case.faults());
+        for reason in &reasons {
+            prop_assert!(reason.to_string().contains("channel c"), "{}", reason);
+        }
+        // No mode and no person gets past a no.
+        let modes = [
+            ReleaseMode::Manual,
+            ReleaseMode::Auto { kinds: Kinds::Any, ceiling: Tlp::Red },
+        ];
+        for mode in &modes {
+            for trigger in [Trigger::Automation, Trigger::Person("Aigul".to_owned())] {
+                let decision = decide(answer.clone(), mode, &subject, &trigger);
+                let permitted = matches!(decision, Decision::Permit { .. });
+                prop_assert!(!permitted || case.allowed());
+                prop_assert_eq!(matches!(decision, Decision::Refuse { .. }), !case.allowed());
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_means_nobody(mut case in case()) {
+        case.cleared = Some(0);
+        let channel = case.channel();
+        let label = case.label();
+        let in_force = InForce {
+            members: set(case.members & case.ratified, &SIX),
+            channel: &channel,
+            retention_days: None,
+        };
+        let subject = Subject { label: &label, kind: KINDS[case.kind] };
+        prop_assert!(releasable(&subject, &in_force).is_err());
+    }
+
+    #[test]
+    fn a_further_reader_never_opens_a_channel(case in case(), extra in 0_usize..6) {
+        let channel = case.channel();
+        let mut wider = channel.clone();
+        wider.members.insert(SIX[extra].to_owned());
+        let label = case.label();
+        let subject = Subject { label: &label, kind: KINDS[case.kind] };
+        let before = set(case.members & case.ratified, &SIX);
+        let mut after = before.clone();
+        after.insert(SIX[extra].to_owned());
+        let narrow = releasable(&subject, &InForce { channel: &channel, members: before, retention_days: None });
+        let cleared = case.cleared.is_none_or(|bits| bits >> extra & 1 == 1);
+        for channel in [&wider, &channel] {
+            let wide = releasable(&subject, &InForce { channel, members: after.clone(), retention_days: None });
+            if !cleared {
+                prop_assert!(wide.is_err(), "a reader who is not cleared must close the channel");
+            }
+            if narrow.is_ok() && cleared {
+                prop_assert!(wide.is_ok());
+            }
+        }
+    }
+}
+
+#[test]
+fn growing_by_a_reader_who_is_not_cleared_closes_the_channel() {
+    let only_five = label(Tlp::Green, Some(&SIX[..5]));
+    let subject = Subject {
+        label: &only_five,
+        kind: "indicator",
+    };
+    // Version 1: five members, all ratified.
+    let mut five = accord(&SIX);
+    five.channels[0].members.remove("UZ");
+    let five = ratified(five, &SIX[..5]);
+    let in_force = five.channel_in_force("all").expect("five have ratified");
+    assert_eq!(releasable(&subject, &in_force), Ok(()));
+
+    // Version 2 lets the sixth in: closed at once, and still closed before the sixth ratifies.
+    let mut six = accord(&SIX);
+    six.version = 2;
+    six.previous = Some(five.digest());
+    let mut six = ratified(six, &SIX[..5]);
+    six.succeeds(&five).expect("it is the next version");
+    let refusal = Err(vec![Withheld::MemberNotReleasable {
+        channel: "all".to_owned(),
+        members: support::codes(&["UZ"]),
+    }]);
+    let in_force = six.channel_in_force("all").expect("five have ratified");
+    assert!(!in_force.members.contains("UZ"));
+    assert_eq!(releasable(&subject, &in_force), refusal);
+    six.ratify(&support::root("UZ")).expect("the sixth ratifies");
+    let in_force = six.channel_in_force("all").expect("six have ratified");
+    assert!(in_force.members.contains("UZ"));
+    assert_eq!(releasable(&subject, &in_force), refusal);
+}
+
+#[test]
+fn a_channel_that_one_member_ratified_carries_nothing() {
+    let lonely = ratified(accord(&SIX), &["KZ"]);
+    assert!(lonely.channel_in_force("all").is_none());
+    let channel = lonely.accord().channel("all").expect("it has the channel");
+    let everyone = label(Tlp::Clear, None);
+    let subject = Subject {
+        label: &everyone,
+        kind: "report",
+    };
+    let answer = releasable(&subject, &lonely.standing(channel));
+    let reasons = answer.expect_err("one member is no channel");
+    assert!(
+        reasons[0].to_string().contains("only KZ"),
+        "the explanation names who has ratified: {}",
+        reasons[0]
+    );
+}
+
+#[test]
+fn automation_stays_within_its_mode() {
+    let green = label(Tlp::Green, None);
+    let amber = label(Tlp::Amber, None);
+    let auto = ReleaseMode::Auto {
+        kinds: Kinds::Only(support::codes(&["indicator"])),
+        ceiling: Tlp::Green,
+    };
+    let ask = |label, kind, mode: &ReleaseMode, trigger: &Trigger| {
+        decide(Ok(()), mode, &Subject { label, kind }, trigger)
+    };
+    let person = Trigger::Person("Aigul".to_owned());
+    let permits = |decision| matches!(decision, Decision::Permit { .. });
+    let waits = |decision| matches!(decision, Decision::Wait { .. });
+    let automation = Trigger::Automation;
+    assert!(permits(ask(&green, "indicator", &auto, &automation)));
+    assert!(waits(ask(&green, "malware", &auto, &automation)));
+    assert!(waits(ask(&amber, "indicator", &auto, &automation)));
+    assert!(waits(ask(&green, "indicator", &ReleaseMode::Manual, &automation)));
+    assert!(permits(ask(&amber, "malware", &auto, &person)));
+    assert!(permits(ask(&amber, "malware", &ReleaseMode::Manual, &person)));
+    assert_eq!(ReleaseMode::default(), ReleaseMode::Manual);
+}
