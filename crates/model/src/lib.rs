@@ -1,0 +1,42 @@
+//! STIX 2.1 objects from untrusted bytes: canonical form, hash, identity, versions and labels.
+//!
+//! Pure: bytes in, values out; no clock, no randomness, no I/O. Values that exist are already
+//! correct: an `Object` is canonical (RFC 8785) and within limits, an `Id` is well formed, a
+//! `Timestamp` is an exact instant. What is refused carries an RFC 6901 pointer and a typed reason:
+//!
+//! - bytes that are not UTF-8 or not JSON; a member name given twice; half surrogate pairs;
+//! - numbers that a double would change (the exact rule is in `json/number.rs`);
+//! - more than `DEPTH_MAX` levels, more than `OBJECT_BYTES_MAX` bytes in canonical form;
+//! - malformed identifiers, types and timestamps; `type` other than the id's; `modified` before
+//!   `created`; missing `created` or `modified` where STIX requires them.
+//!
+//! Everything else about an object is kept and not judged. Who may see it is `Label`; the decision
+//! to send it anywhere is made in `policy`.
+
+#![forbid(unsafe_code)]
+
+mod bundle;
+mod class;
+mod hash;
+mod id;
+mod json;
+mod label;
+mod limits;
+mod marking;
+mod object;
+mod refusal;
+mod time;
+mod version;
+
+pub use bundle::bundle;
+pub use class::Class;
+pub use hash::{Hash, HashError};
+pub use id::{Id, IdError};
+pub use json::{canonicalise, is_canonical};
+pub use label::{Label, LabelError, PURPOSE_NONE, PartialLabel, Releasable, Tlp, TlpError};
+pub use limits::*;
+pub use marking::{EXTENSION_MARKING, MarkingMeaning, label_of, marking_object, tlp_marking};
+pub use object::Object;
+pub use refusal::{NumberFault, Reason, Refusal};
+pub use time::{Timestamp, TimestampError};
+pub use version::{Succession, succession};

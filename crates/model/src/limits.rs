@@ -1,0 +1,39 @@
+//! The bounds of this crate, each with the reason for its number.
+//!
+//! Everything here bounds what *one object* from an untrusted sender can cost. How many objects a
+//! request may carry, and how large a request may be, is decided by the servers above.
+
+/// LIMIT: canonical bytes of one object. Two hundred times the size of a long indicator; it keeps a
+/// bundle of 256 objects within memory that a small machine has, and it is the issue's own number.
+/// Counted on the canonical form, so that white space cannot decide whether nodes agree.
+pub const OBJECT_BYTES_MAX: usize = 1 << 20;
+
+/// LIMIT: open brackets at any point of one object, the object's own brace included. STIX needs
+/// about eight; 64 leaves room for extensions and lets the readers recurse on the normal stack.
+pub const DEPTH_MAX: usize = 64;
+
+/// LIMIT: length of a STIX object type name (STIX 2.1, section 3.1).
+pub const TYPE_BYTES_MAX: usize = 250;
+
+/// LIMIT: shortest STIX object type name (STIX 2.1, section 3.1).
+pub const TYPE_BYTES_MIN: usize = 3;
+
+/// LIMIT: significant digits of a fraction that is accepted although its decimal value is not what a
+/// double holds: 17 digits name every double, so a writer that used more meant something else.
+pub const FRACTION_DIGITS_MAX: usize = 17;
+
+/// LIMIT: sub-second digits of a timestamp: what `Timestamp` can hold and compare exactly.
+pub const SUBSECOND_DIGITS_MAX: usize = 9;
+
+/// LIMIT: members of the object that wraps a bundle or envelope (STIX defines three, TAXII three).
+/// They are few by definition, and checking them for duplicates compares each with each.
+pub const WRAPPER_MEMBERS_MAX: usize = 64;
+
+/// LIMIT: bytes of a label's text, and of all of it in an entry of a log (which holds 4 KiB).
+pub const LABEL_BYTES_MAX: usize = 2048;
+
+/// LIMIT: bytes of one caveat or purpose: a keyword, not a sentence.
+pub const LABEL_WORD_BYTES_MAX: usize = 64;
+
+const _: () = assert!(DEPTH_MAX <= 128, "the readers recurse once per level");
+const _: () = assert!(TYPE_BYTES_MIN < TYPE_BYTES_MAX);
