@@ -233,9 +233,7 @@ impl Role {
         match self {
             Role::Root | Role::Log => kind == KeyKind::Ed25519,
             Role::LogPq => kind == KeyKind::MlDsa44,
-            Role::Witness => {
-                kind == KeyKind::CosignatureV1 || kind == KeyKind::CosignatureMlDsa44
-            }
+            Role::Witness => kind == KeyKind::CosignatureV1 || kind == KeyKind::CosignatureMlDsa44,
         }
     }
 }

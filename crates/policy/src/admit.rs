@@ -39,8 +39,7 @@ pub fn admissible(
         return Ok(());
     }
     in_time(entry, channel, now)?;
-    let label =
-        Label::parse(&entry.label).map_err(|_| Withheld::Unreadable { field: "label" })?;
+    let label = Label::parse(&entry.label).map_err(|_| Withheld::Unreadable { field: "label" })?;
     let subject = Subject {
         label: &label,
         kind: &entry.kind,
@@ -56,8 +55,7 @@ pub fn admissible(
 
 /// The entry is neither past the channel's retention nor dated so far ahead that it never will be.
 fn in_time(entry: &Entry, channel: &InForce<'_>, now: Timestamp) -> Result<(), Withheld> {
-    let time =
-        Timestamp::parse(&entry.time).map_err(|_| Withheld::Unreadable { field: "time" })?;
+    let time = Timestamp::parse(&entry.time).map_err(|_| Withheld::Unreadable { field: "time" })?;
     let age_nanos = now.unix_nanos() - time.unix_nanos();
     let second = 1_000_000_000_i128;
     if age_nanos < -i128::from(AHEAD_SECS_MAX) * second {
@@ -86,9 +84,9 @@ fn agrees(entry: &Entry, label: &Label, object: &Object) -> Result<(), Withheld>
         return differs("kind");
     }
     let modified = match &entry.modified {
-        Some(text) => Some(
-            Timestamp::parse(text).map_err(|_| Withheld::Unreadable { field: "modified" })?,
-        ),
+        Some(text) => {
+            Some(Timestamp::parse(text).map_err(|_| Withheld::Unreadable { field: "modified" })?)
+        }
         None => None,
     };
     // Types without versions may carry `modified` as an ordinary property; an entry may state it.

@@ -23,7 +23,11 @@ const RESERVED: &str = "local";
 pub(crate) fn check(accord: &Accord) -> Result<(), AccordError> {
     rule("accord", "name", name(&accord.name))?;
     if accord.name == RESERVED {
-        return Err(value("accord", "name", "the name is reserved for a node's own logs"));
+        return Err(value(
+            "accord",
+            "name",
+            "the name is reserved for a node's own logs",
+        ));
     }
     chain(accord)?;
     rule(
@@ -148,7 +152,11 @@ fn channel(accord: &Accord, channel: &Channel, codes: &BTreeSet<&str>) -> Result
     if let Kinds::Only(kinds) = &channel.kinds {
         count("kinds", kinds.len(), KINDS_MAX)?;
         if kinds.is_empty() {
-            return Err(value(&place, "kinds", "a channel for no kind carries nothing"));
+            return Err(value(
+                &place,
+                "kinds",
+                "a channel for no kind carries nothing",
+            ));
         }
         for kind in kinds {
             rule(&place, "kinds", name(kind))?;
@@ -250,7 +258,9 @@ fn domain(domain: &str) -> Rule {
             && !part.ends_with('-')
     };
     if domain.len() > DOMAIN_CHARS_MAX || !domain.contains('.') || !domain.split('.').all(part) {
-        return Err("a domain is a DNS name in lower case with a dot in it, at most 100 characters");
+        return Err(
+            "a domain is a DNS name in lower case with a dot in it, at most 100 characters",
+        );
     }
     Ok(())
 }
@@ -279,8 +289,14 @@ fn url(url: &str) -> Rule {
                 && !host.contains("..")
         }
     };
-    let port_fits = port.parse::<u16>().is_ok_and(|n| n > 0 && n.to_string() == port);
-    if host_fits && port_fits { Ok(()) } else { WRONG }
+    let port_fits = port
+        .parse::<u16>()
+        .is_ok_and(|n| n > 0 && n.to_string() == port);
+    if host_fits && port_fits {
+        Ok(())
+    } else {
+        WRONG
+    }
 }
 
 fn days(days: Option<u32>) -> Rule {

@@ -94,7 +94,10 @@ impl fmt::Display for AccordError {
             }
             AccordError::Value { place, why } => write!(f, "{place}: {why}"),
             AccordError::TooMany { what, count, max } => {
-                write!(f, "{count} {what} are too many; an accord holds at most {max}")
+                write!(
+                    f,
+                    "{count} {what} are too many; an accord holds at most {max}"
+                )
             }
             AccordError::Duplicate { what, value } => {
                 write!(f, "the {what} {value} is there twice; each may appear once")
@@ -109,7 +112,11 @@ impl fmt::Display for AccordError {
                 "the key {name} is not the root key of any member; \
                  an accord is ratified with the root key that it lists"
             ),
-            AccordError::DifferentText { name, version, other } => write!(
+            AccordError::DifferentText {
+                name,
+                version,
+                other,
+            } => write!(
                 f,
                 "the two copies of accord {name} have different texts (versions {version} and \
                  {other}); signatures can be joined only over the same text"

@@ -51,4 +51,9 @@ pub const AHEAD_SECS_MAX: i64 = 86_400;
 const _: () = assert!(MEMBERS_MAX * 4_096 <= ACCORD_BYTES_MAX);
 const _: () = assert!(CHANNELS_MAX * MEMBERS_MAX * 20 <= ACCORD_BYTES_MAX);
 const _: () = assert!(MEMBERS_MAX * 256 <= NOTE_BYTES_MAX - ACCORD_BYTES_MAX);
+const _: () = assert!(NOTE_BYTES_MAX <= log::limits::NOTE_BYTES_MAX);
+const _: () = assert!(MEMBERS_MAX <= log::limits::NOTE_SIGNATURES_MAX);
+// An origin, `<domain>/<accord>/<channel>`, is a key name.
+const _: () =
+    assert!(DOMAIN_CHARS_MAX + 2 * (NAME_CHARS_MAX + 1) <= log::limits::KEY_NAME_BYTES_MAX);
 const _: () = assert!(DOMAIN_CHARS_MAX + 8 + 6 <= URL_CHARS_MAX);

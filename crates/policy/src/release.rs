@@ -227,7 +227,10 @@ impl fmt::Display for Withheld {
                 "{origin} is not a member of channel {channel} that has ratified the accord"
             ),
             Withheld::Unreadable { field } => {
-                write!(f, "the entry's {field} cannot be read; its origin must send it anew")
+                write!(
+                    f,
+                    "the entry's {field} cannot be read; its origin must send it anew"
+                )
             }
             Withheld::NotTheObject { field } => write!(
                 f,

@@ -201,9 +201,7 @@ impl SignedAccord {
         Some(LogKeys {
             ed25519: VerifierKey::new(KeyKind::Ed25519, &origin, member.log.public()).ok()?,
             pq: match &member.log_pq {
-                Some(key) => {
-                    Some(VerifierKey::new(KeyKind::MlDsa44, &origin, key.public()).ok()?)
-                }
+                Some(key) => Some(VerifierKey::new(KeyKind::MlDsa44, &origin, key.public()).ok()?),
                 None => None,
             },
             origin,

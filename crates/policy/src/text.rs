@@ -15,9 +15,7 @@ use model::Tlp;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
-use crate::accord::{
-    Accord, Attribution, Channel, Kinds, Member, Obligations, Role, Transfer,
-};
+use crate::accord::{Accord, Attribution, Channel, Kinds, Member, Obligations, Role, Transfer};
 use crate::error::AccordError;
 use crate::limits::ACCORD_BYTES_MAX;
 
@@ -66,7 +64,10 @@ pub(crate) fn write(accord: &Accord) -> String {
     if let Some(days) = obligations.retention_days {
         put("retention_days", days.to_string());
     }
-    put("third_party", quoted(transfer_word(obligations.third_party)));
+    put(
+        "third_party",
+        quoted(transfer_word(obligations.third_party)),
+    );
     put("purposes", list(&obligations.purposes));
     put("non_attribution", obligations.non_attribution.to_string());
     for member in &accord.members {
@@ -354,7 +355,9 @@ impl RawMember {
 impl RawChannel {
     fn into_channel(self) -> Result<Channel, AccordError> {
         let place = |key: &str| format!("channel {}, {key}", self.name);
-        let ceiling = LEVELS.into_iter().find(|tlp| tlp_word(*tlp) == self.ceiling);
+        let ceiling = LEVELS
+            .into_iter()
+            .find(|tlp| tlp_word(*tlp) == self.ceiling);
         Ok(Channel {
             ceiling: ceiling.ok_or_else(|| {
                 wrong(

@@ -75,7 +75,10 @@ fn text_with(from: &str, to: &str) -> String {
 #[test]
 fn unknown_keys_are_refused_with_their_line() {
     let text = text_with("[obligations]\n", "[obligations]\nforever = true\n");
-    let line = 1 + text.lines().position(|l| l == "forever = true").expect("it is there");
+    let line = 1 + text
+        .lines()
+        .position(|l| l == "forever = true")
+        .expect("it is there");
     let error = Accord::parse_text(&text).expect_err("the key is unknown");
     let AccordError::Text { line: at, ref why } = error else {
         panic!("{error}");
@@ -90,7 +93,10 @@ fn unknown_keys_are_refused_with_their_line() {
         ("[[channel]]", "[[channels]]"),
     ] {
         let error = Accord::parse_text(&text_with(from, to)).expect_err(to);
-        assert!(matches!(error, AccordError::Text { line: 2.., .. }), "{to}: {error}");
+        assert!(
+            matches!(error, AccordError::Text { line: 2.., .. }),
+            "{to}: {error}"
+        );
     }
 }
 
@@ -116,51 +122,101 @@ fn texts_that_break_a_rule_are_refused() {
         ("code = \"KG\"", "code = \"KZ\"", "twice"),
         ("\"KG\", \"KZ\"", "\"KG\", \"KG\"", "twice"),
         ("\"KG\", \"KZ\"", "\"KG\", \"XX\"", "XX"),
-        ("name = \"Member KG\"", "name = \"Member\u{202e}KG\"", "invisible"),
+        (
+            "name = \"Member KG\"",
+            "name = \"Member\u{202e}KG\"",
+            "invisible",
+        ),
         ("name = \"Member KG\"", "name = \" Member KG\"", "space"),
         ("name = \"Member KG\"", "name = \"a\\u0007b\"", "control"),
         ("name = \"Member KG\"", "name = \"\"", "1 to 128"),
         ("domain = \"kg.example\"", "domain = \"kg\"", "domain"),
-        ("domain = \"kg.example\"", "domain = \"KG.example\"", "domain"),
-        ("domain = \"kg.example\"", "domain = \"kg..example\"", "domain"),
-        ("domain = \"kg.example\"", "domain = \"other.example\"", "kg.example"),
+        (
+            "domain = \"kg.example\"",
+            "domain = \"KG.example\"",
+            "domain",
+        ),
+        (
+            "domain = \"kg.example\"",
+            "domain = \"kg..example\"",
+            "domain",
+        ),
+        (
+            "domain = \"kg.example\"",
+            "domain = \"other.example\"",
+            "other.example/root",
+        ),
         ("https://kg.example:7443", "http://kg.example:7443", "url"),
         ("https://kg.example:7443", "https://kg.example", "url"),
         ("https://kg.example:7443", "https://kg.example:0", "url"),
         ("https://kg.example:7443", "https://kg.example:07443", "url"),
         ("https://kg.example:7443", "https://kg.example:70000", "url"),
         ("https://kg.example:7443", "https://kg.example:7443/", "url"),
-        ("https://kg.example:7443", "https://u@kg.example:7443", "url"),
-        ("https://kg.example:7443", "https://kz.example:7443", "twice"),
+        (
+            "https://kg.example:7443",
+            "https://u@kg.example:7443",
+            "url",
+        ),
+        (
+            "https://kg.example:7443",
+            "https://kz.example:7443",
+            "twice",
+        ),
         ("ceiling = \"TLP:AMBER\"", "ceiling = \"amber\"", "ceiling"),
         ("kinds = \"any\"", "kinds = \"all\"", "line"),
         ("kinds = \"any\"", "kinds = []", "kinds"),
         ("kinds = \"any\"", "kinds = [\"a\", \"a\"]", "twice"),
         ("kinds = \"any\"", "kinds = [\"Indicator\"]", "kinds"),
         ("kinds = \"any\"\n", "", "kinds"),
-        ("attribution = \"origin\"", "attribution = \"none\"", "attribution"),
-        ("non_attribution = true", "non_attribution = false", "non_attribution"),
+        (
+            "attribution = \"origin\"",
+            "attribution = \"none\"",
+            "attribution",
+        ),
+        (
+            "non_attribution = true",
+            "non_attribution = false",
+            "non_attribution",
+        ),
         ("retention_days = 30", "retention_days = 366", "at most 365"),
         ("retention_days = 365", "retention_days = 0", "retention"),
-        ("retention_days = 365", "retention_days = 999999", "retention"),
-        ("third_party = \"with-consent\"", "third_party = \"yes\"", "third_party"),
+        (
+            "retention_days = 365",
+            "retention_days = 999999",
+            "retention",
+        ),
+        (
+            "third_party = \"with-consent\"",
+            "third_party = \"yes\"",
+            "third_party",
+        ),
         ("name = \"pair\"", "name = \"all\"", "twice"),
         ("\n\n[obligations]", "\r\n\n[obligations]", "control"),
     ];
     for (from, to, word) in cases {
         let error = Accord::parse_text(&text_with(from, to)).expect_err(to);
         let said = error.to_string();
-        assert!(said.contains(word), "{to:?} should speak of {word:?}: {said}");
+        assert!(
+            said.contains(word),
+            "{to:?} should speak of {word:?}: {said}"
+        );
         assert!(!said.contains('\n'), "one sentence: {said:?}");
     }
     let good = accord(&SIX).to_text();
-    assert!(Accord::parse_text(good.trim_end()).is_err(), "the last line must end");
+    assert!(
+        Accord::parse_text(good.trim_end()).is_err(),
+        "the last line must end"
+    );
     assert!(Accord::parse_text("").is_err());
 }
 
 #[test]
 fn addresses_of_loopback_nodes_are_fine() {
-    for url in ["https://127.0.0.1:7443", "https://[::1]:7443", "https://localhost:1"] {
+    for url in [
+        "https://127.0.0.1:7443",
+        "https://[::1]:7443",
+        "https://localhost:1",
+    ] {
         let text = text_with("https://kg.example:7443", url);
         assert!(Accord::parse_text(&text).is_ok(), "{url}");
     }
@@ -168,13 +224,12 @@ fn addresses_of_loopback_nodes_are_fine() {
 
 #[test]
 fn codes_that_look_alike_do_not_stand_together() {
-    for (one, other) in [("CERT-0", "CERT-O"), ("B1", "BI"), ("AGENCY", "AGE-NCY")] {
+    for (one, other) in [("CERT-0", "CERT-O"), ("A1-B", "AIB"), ("AGENCY", "AGE-NCY")] {
         let mut draft = accord(&SIX);
         draft.members.push(member(one));
         draft.members.push(member(other));
         let error = draft.check().expect_err(other).to_string();
-        // "B1" already fails as an ISO code; the others fail as a pair.
-        assert!(error.contains("too like another") || error.contains("two letters"), "{error}");
+        assert!(error.contains("too like another"), "{error}");
     }
 }
 
@@ -184,7 +239,10 @@ fn one_key_serves_one_role_of_one_member() {
     let renamed = root("KZ").renamed("kg.example/root").expect("a key name");
     shared.members[0].root = renamed.verifier().clone();
     let error = shared.check().expect_err("two members share a key");
-    assert!(matches!(error, AccordError::Duplicate { what: "key", .. }), "{error}");
+    assert!(
+        matches!(error, AccordError::Duplicate { what: "key", .. }),
+        "{error}"
+    );
 
     let mut twofold = accord(&SIX);
     let renamed = root("KG").renamed("kg.example/log").expect("a key name");
@@ -213,12 +271,30 @@ fn counts_are_bounded() {
         crowded.channels.push(channel(&name, &SIX));
     }
     let error = crowded.check().expect_err("too many channels");
-    assert!(matches!(error, AccordError::TooMany { what: "channels", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            AccordError::TooMany {
+                what: "channels",
+                ..
+            }
+        ),
+        "{error}"
+    );
 
     let mut crowded = accord(&SIX);
     crowded.members = vec![member("KZ"); MEMBERS_MAX + 1];
     let error = crowded.check().expect_err("too many members");
-    assert!(matches!(error, AccordError::TooMany { what: "members", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            AccordError::TooMany {
+                what: "members",
+                ..
+            }
+        ),
+        "{error}"
+    );
 
     let error = SignedAccord::parse(&vec![b'a'; NOTE_BYTES_MAX + 1]).expect_err("too large");
     assert!(matches!(error, AccordError::TooLarge { .. }), "{error}");
@@ -234,8 +310,15 @@ fn ratification_needs_the_members_own_root_key() {
     assert!(signed.ratified().is_empty());
     // A stranger, the member's other keys, and another member's key under this member's name.
     let impostor = root("UZ").renamed("kz.example/root").expect("a key name");
-    for key in [root("RU"), key("KZ", Role::Log), key("KZ", Role::Witness), impostor] {
-        let error = signed.ratify(&key).expect_err("not a root key of the accord");
+    for key in [
+        root("RU"),
+        key("KZ", Role::Log),
+        key("KZ", Role::Witness),
+        impostor,
+    ] {
+        let error = signed
+            .ratify(&key)
+            .expect_err("not a root key of the accord");
         assert!(matches!(error, AccordError::NotARootKey { .. }), "{error}");
     }
     // The right secret under another name.
@@ -245,7 +328,11 @@ fn ratification_needs_the_members_own_root_key() {
 
     assert_eq!(signed.ratify(&root("KZ")).as_deref(), Ok("KZ"));
     let once = signed.to_string();
-    assert_eq!(signed.ratify(&root("KZ")).as_deref(), Ok("KZ"), "again is fine");
+    assert_eq!(
+        signed.ratify(&root("KZ")).as_deref(),
+        Ok("KZ"),
+        "again is fine"
+    );
     assert_eq!(signed.to_string(), once);
     assert_eq!(signed.ratified(), codes(&["KZ"]));
 }
@@ -257,7 +344,11 @@ fn dressed(line: &SignatureLine, code: &str) -> SignatureLine {
     let own = own.signatures()[0].to_string();
     // Base64 of 4 bytes of key id and 64 of signature: the id is in the first 32 bits.
     let (name, _) = own.rsplit_once(' ').expect("a line has a signature");
-    let mut bytes = [root(code).verifier().id().to_vec(), line.signature().to_vec()].concat();
+    let mut bytes = [
+        root(code).verifier().id().to_vec(),
+        line.signature().to_vec(),
+    ]
+    .concat();
     let signature = base64(&mut bytes);
     SignatureLine::parse(&format!("{name} {signature}")).expect("a line")
 }
@@ -290,8 +381,10 @@ fn lines_that_are_no_ratification_do_not_count() {
     let mut note = Note::new(&text).expect("a text");
     note.sign(&key("KG", Role::Log)).expect("signs");
     note.sign(&root("RU")).expect("signs");
-    note.sign(&root("UZ").renamed("kz.example/root").expect("a key name")).expect("signs");
-    note.add(replayed.signatures()[0].clone()).expect("room for a line");
+    note.sign(&root("UZ").renamed("kz.example/root").expect("a key name"))
+        .expect("signs");
+    note.add(replayed.signatures()[0].clone())
+        .expect("room for a line");
     // TJ's line for another text, dressed as PK's.
     let dressed = dressed(&replayed.signatures()[0], "PK");
     note.add(dressed).expect("room for a line");
@@ -301,7 +394,10 @@ fn lines_that_are_no_ratification_do_not_count() {
     let again = SignedAccord::parse(signed.to_string().as_bytes()).expect("what we write");
     assert_eq!(again.to_string(), signed.to_string());
     assert_eq!(
-        Note::parse(signed.to_string().as_bytes()).expect("a note").signatures().len(),
+        Note::parse(signed.to_string().as_bytes())
+            .expect("a note")
+            .signatures()
+            .len(),
         1,
         "other lines are not passed on"
     );
@@ -318,7 +414,10 @@ fn a_text_that_a_person_wrote_is_verified_as_written() {
     assert_ne!(read.digest(), read.accord().digest());
     // The same accord in our own form is another text, and its signatures are not these.
     let mut ours = ratified(accord(&SIX), &["KG"]);
-    assert!(matches!(ours.merge(&read), Err(AccordError::DifferentText { .. })));
+    assert!(matches!(
+        ours.merge(&read),
+        Err(AccordError::DifferentText { .. })
+    ));
     assert_eq!(ours.ratified(), codes(&["KG"]));
 }
 
@@ -385,7 +484,10 @@ fn channels_are_in_force_among_those_who_ratified() {
     assert_eq!(all.retention_days, Some(365));
     let drill = signed.channel_in_force("drill").expect("two have ratified");
     assert_eq!(drill.retention_days, Some(30));
-    assert!(signed.channel_in_force("pair").is_none(), "only KG of KG and KZ");
+    assert!(
+        signed.channel_in_force("pair").is_none(),
+        "only KG of KG and KZ"
+    );
     assert!(signed.channel_in_force("none").is_none());
 }
 
@@ -395,11 +497,19 @@ fn log_keys_speak_under_the_origin() {
     let keys = signed.log_keys("KZ", "pair").expect("KZ is in the pair");
     assert_eq!(keys.origin, "kz.example/steppe/pair");
     assert_eq!(keys.ed25519.name(), keys.origin);
-    let own = key("KZ", Role::Log).renamed(&keys.origin).expect("a key name");
+    let own = key("KZ", Role::Log)
+        .renamed(&keys.origin)
+        .expect("a key name");
     assert_eq!(keys.ed25519, *own.verifier());
     let pq = keys.pq.expect("KZ has an ML-DSA key");
-    assert_eq!((pq.name(), pq.kind()), ("kz.example/steppe/pair", KeyKind::MlDsa44));
-    assert!(signed.log_keys("UZ", "pair").is_none(), "UZ is not in the pair");
+    assert_eq!(
+        (pq.name(), pq.kind()),
+        ("kz.example/steppe/pair", KeyKind::MlDsa44)
+    );
+    assert!(
+        signed.log_keys("UZ", "pair").is_none(),
+        "UZ is not in the pair"
+    );
     assert!(signed.log_keys("XX", "all").is_none());
     assert!(signed.log_keys("KZ", "none").is_none());
 }

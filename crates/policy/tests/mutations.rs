@@ -75,7 +75,10 @@ fn damaged_accords_bind_nobody() {
             }
         };
         if Ok(signed.text()) != text_of(original.as_bytes()).as_deref() {
-            assert!(signed.ratified().is_empty(), "{place}: bound to another text");
+            assert!(
+                signed.ratified().is_empty(),
+                "{place}: bound to another text"
+            );
             unbound += 1;
             continue;
         }
@@ -88,10 +91,16 @@ fn damaged_accords_bind_nobody() {
                 .find(|line| line.contains(member.root.name()) && line.starts_with('\u{2014}'))
                 .expect("every member signed");
             let held = String::from_utf8_lossy(&bytes);
-            assert!(held.contains(whole), "{place}: {code} counts without its line");
+            assert!(
+                held.contains(whole),
+                "{place}: {code} counts without its line"
+            );
         }
     }
-    assert!(refused > ROUNDS / 2 && unbound > 20, "{refused} refused, {unbound} unbound");
+    assert!(
+        refused > ROUNDS / 2 && unbound > 20,
+        "{refused} refused, {unbound} unbound"
+    );
 }
 
 #[test]

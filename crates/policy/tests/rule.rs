@@ -55,7 +55,8 @@ impl Case {
     fn faults(&self) -> usize {
         [
             (self.members & self.ratified).count_ones() < 2,
-            self.cleared.is_some_and(|cleared| self.members & !cleared != 0),
+            self.cleared
+                .is_some_and(|cleared| self.members & !cleared != 0),
             self.tlp > self.ceiling,
             self.kinds.is_some_and(|kinds| kinds >> self.kind & 1 == 0),
             self.object_exercise != self.channel_exercise,
@@ -105,7 +106,10 @@ fn case() -> impl Strategy<Value = Case> {
     );
     let levels = (0_usize..5, 0_usize..5);
     let kinds = (0_usize..4, proptest::option::of(0_u8..16));
-    let flags = (any::<bool>(), prop_oneof![4 => Just(false), 1 => Just(true)]);
+    let flags = (
+        any::<bool>(),
+        prop_oneof![4 => Just(false), 1 => Just(true)],
+    );
     (sets, levels, kinds, flags).prop_map(
         |((members, ratified, cleared), (tlp, ceiling), (kind, kinds), (exercise, differs))| Case {
             members,
@@ -222,7 +226,8 @@ fn growing_by_a_reader_who_is_not_cleared_closes_the_channel() {
     let in_force = six.channel_in_force("all").expect("five have ratified");
     assert!(!in_force.members.contains("UZ"));
     assert_eq!(releasable(&subject, &in_force), refusal);
-    six.ratify(&support::root("UZ")).expect("the sixth ratifies");
+    six.ratify(&support::root("UZ"))
+        .expect("the sixth ratifies");
     let in_force = six.channel_in_force("all").expect("six have ratified");
     assert!(in_force.members.contains("UZ"));
     assert_eq!(releasable(&subject, &in_force), refusal);
@@ -265,8 +270,18 @@ fn automation_stays_within_its_mode() {
     assert!(permits(ask(&green, "indicator", &auto, &automation)));
     assert!(waits(ask(&green, "malware", &auto, &automation)));
     assert!(waits(ask(&amber, "indicator", &auto, &automation)));
-    assert!(waits(ask(&green, "indicator", &ReleaseMode::Manual, &automation)));
+    assert!(waits(ask(
+        &green,
+        "indicator",
+        &ReleaseMode::Manual,
+        &automation
+    )));
     assert!(permits(ask(&amber, "malware", &auto, &person)));
-    assert!(permits(ask(&amber, "malware", &ReleaseMode::Manual, &person)));
+    assert!(permits(ask(
+        &amber,
+        "malware",
+        &ReleaseMode::Manual,
+        &person
+    )));
     assert_eq!(ReleaseMode::default(), ReleaseMode::Manual);
 }

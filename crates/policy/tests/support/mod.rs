@@ -10,13 +10,13 @@ use policy::{
     Accord, Attribution, Channel, Kinds, Member, Obligations, Role, SignedAccord, Transfer,
 };
 
-pub const SIX: [&str; 6] = ["KG", "KZ", "PK", "TJ", "US", "UZ"];
+pub(crate) const SIX: [&str; 6] = ["KG", "KZ", "PK", "TJ", "US", "UZ"];
 
 /// A stream of numbers that one seed decides (SplitMix64).
-pub struct Rng(pub u64);
+pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,17 +25,17 @@ impl Rng {
     }
 
     /// A number below `end`, which is not 0.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).expect("it is below a usize")
     }
 }
 
-pub fn domain(code: &str) -> String {
+pub(crate) fn domain(code: &str) -> String {
     format!("{}.example", code.to_lowercase())
 }
 
 /// The key that a member of this code has for a role.
-pub fn key(code: &str, role: Role) -> SigningKey {
+pub(crate) fn key(code: &str, role: Role) -> SigningKey {
     let kind = match role {
         Role::Root | Role::Log => KeyKind::Ed25519,
         Role::LogPq => KeyKind::MlDsa44,
@@ -45,11 +45,11 @@ pub fn key(code: &str, role: Role) -> SigningKey {
     SigningKey::from_seed(kind, &role.key_name(&domain(code)), seed).expect("a test key")
 }
 
-pub fn root(code: &str) -> SigningKey {
+pub(crate) fn root(code: &str) -> SigningKey {
     key(code, Role::Root)
 }
 
-pub fn member(code: &str) -> Member {
+pub(crate) fn member(code: &str) -> Member {
     Member {
         code: code.to_owned(),
         name: format!("Member {code}"),
@@ -63,11 +63,11 @@ pub fn member(code: &str) -> Member {
     }
 }
 
-pub fn codes(list: &[&str]) -> BTreeSet<String> {
+pub(crate) fn codes(list: &[&str]) -> BTreeSet<String> {
     list.iter().map(|code| (*code).to_owned()).collect()
 }
 
-pub fn channel(name: &str, members: &[&str]) -> Channel {
+pub(crate) fn channel(name: &str, members: &[&str]) -> Channel {
     Channel {
         name: name.to_owned(),
         title: format!("Channel {name}"),
@@ -81,7 +81,7 @@ pub fn channel(name: &str, members: &[&str]) -> Channel {
 }
 
 /// An accord of these members with the channels `all`, `pair` (the first two) and `drill`.
-pub fn accord(members: &[&str]) -> Accord {
+pub(crate) fn accord(members: &[&str]) -> Accord {
     let mut drill = channel("drill", members);
     drill.exercise = true;
     drill.kinds = Kinds::Only(codes(&["indicator", "report"]));
@@ -106,7 +106,7 @@ pub fn accord(members: &[&str]) -> Accord {
     }
 }
 
-pub fn ratified(accord: Accord, by: &[&str]) -> SignedAccord {
+pub(crate) fn ratified(accord: Accord, by: &[&str]) -> SignedAccord {
     let mut signed = SignedAccord::new(accord).expect("the draft is well-formed");
     for code in by {
         signed.ratify(&root(code)).expect("the root key ratifies");
@@ -114,7 +114,7 @@ pub fn ratified(accord: Accord, by: &[&str]) -> SignedAccord {
     signed
 }
 
-pub fn label(tlp: Tlp, releasable_to: Option<&[&str]>) -> Label {
+pub(crate) fn label(tlp: Tlp, releasable_to: Option<&[&str]>) -> Label {
     Label {
         tlp,
         releasable_to: match releasable_to {
