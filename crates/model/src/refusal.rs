@@ -151,7 +151,13 @@ impl Fault {
 impl From<Box<Fault>> for Refusal {
     fn from(fault: Box<Fault>) -> Refusal {
         let mut pointer = String::new();
-        for step in fault.steps.iter().rev() {
+        // Size is a fault of the whole, wherever the limit was crossed.
+        let steps = if fault.reason == Reason::TooLarge {
+            &[]
+        } else {
+            fault.steps.as_slice()
+        };
+        for step in steps.iter().rev() {
             pointer.push('/');
             pointer.push_str(step);
         }

@@ -78,9 +78,7 @@ pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
         out.push(b'0');
         return;
     }
-    // The standard library's `{:e}` gives the shortest digits that read back as the same double,
-    // nearest to it among those: exactly the digits that ECMAScript asks for.
-    let scientific = format!("{:e}", value.abs());
+    let scientific = shortest(value.abs());
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let digits: Vec<u8> = mantissa.bytes().filter(|&byte| byte != b'.').collect();
     let exponent: i32 = exponent.parse().unwrap_or_default();
@@ -110,6 +108,26 @@ pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
         out.extend_from_slice(exponent.unsigned_abs().to_string().as_bytes());
     }
+}
+
+/// The shortest digits that read back as the same double, as `d.ddde±x`; of several, the nearest to
+/// the double, and of two that are equally near the even one, as RFC 8785 asks.
+fn shortest(value: f64) -> String {
+    let shortest = format!("{value:e}");
+    let digits = shortest
+        .bytes()
+        .take_while(|&byte| byte != b'e')
+        .filter(|&byte| byte != b'.')
+        .count();
+    if digits > SAFE_INTEGER_DIGITS {
+        // The standard library's shortest form is nearest but does not settle ties; its form with a
+        // given number of digits does. Shorter ones are too far apart for a tie.
+        let even = format!("{value:.*e}", digits - 1);
+        if even.parse() == Ok(value) {
+            return even;
+        }
+    }
+    shortest
 }
 
 /// A decimal value: ±0.d₁d₂… × 10^point, no leading or trailing zero digits. Zero has no digits, no
