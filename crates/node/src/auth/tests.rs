@@ -1,0 +1,247 @@
+//! Who is let in, and when a change takes effect.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::http::HeaderValue;
+use base64::Engine;
+use store::{Options, Store};
+
+use super::*;
+
+const NOW: i64 = 1_795_000_000_000_000;
+
+struct World {
+    auth: Arc<Auth>,
+    now: Arc<AtomicI64>,
+    _dir: tempfile::TempDir,
+}
+
+fn world() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let now = Arc::new(AtomicI64::new(NOW));
+    let clock = Clock::from_fn({
+        let now = now.clone();
+        move || now.load(Ordering::Relaxed)
+    });
+    let store = Store::open(dir.path(), Options::new(clock.as_fn())).unwrap();
+    World { auth: Arc::new(Auth::new(store, clock)), now, _dir: dir }
+}
+
+impl World {
+    fn user(&self, name: &str, password: &str) {
+        let change = UserChange { password: Some(password.into()), ..UserChange::default() };
+        assert_eq!(self.auth.put_user(name, &change).unwrap(), None);
+    }
+
+    fn later(&self, secs: i64) {
+        self.now.fetch_add(secs * 1_000_000, Ordering::Relaxed);
+    }
+}
+
+fn basic(name: &str, password: &str) -> HeaderValue {
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+    HeaderValue::try_from(format!("Basic {pair}")).unwrap()
+}
+
+fn bearer(token: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("Bearer {token}")).unwrap()
+}
+
+async fn name_of(auth: &Auth, header: HeaderValue) -> Result<String, AuthError> {
+    auth.authenticate(Some(&header)).await.map(|caller| caller.name.clone())
+}
+
+fn wrong<T>(result: Result<T, AuthError>) -> bool {
+    matches!(result, Err(AuthError::Wrong))
+}
+
+#[tokio::test]
+async fn passwords_let_in_and_changes_take_effect_at_once() {
+    let world = world();
+    world.user("anna", "first password");
+    assert!(matches!(world.auth.authenticate(None).await, Err(AuthError::Missing)));
+    assert_eq!(name_of(&world.auth, basic("anna", "first password")).await.unwrap(), "anna");
+    assert!(wrong(name_of(&world.auth, basic("anna", "First password")).await));
+    assert!(wrong(name_of(&world.auth, basic("anna", "")).await));
+    assert!(wrong(name_of(&world.auth, basic("boris", "first password")).await));
+
+    world.auth.set_password("anna", Some("second password")).unwrap();
+    assert!(wrong(name_of(&world.auth, basic("anna", "first password")).await));
+    assert_eq!(name_of(&world.auth, basic("anna", "second password")).await.unwrap(), "anna");
+
+    let change = UserChange { role: Role::Operator, collections: vec!["steppe/cyber".into()], ..UserChange::default() };
+    assert_eq!(world.auth.put_user("anna", &change).unwrap(), None, "the password stays");
+    let caller = world.auth.authenticate(Some(&basic("anna", "second password"))).await.unwrap();
+    assert!(caller.writes() && caller.sees("steppe/cyber") && !caller.sees("national"));
+
+    assert!(world.auth.remove_user("anna").unwrap());
+    assert!(!world.auth.remove_user("anna").unwrap());
+    assert!(wrong(name_of(&world.auth, basic("anna", "second password")).await));
+}
+
+#[tokio::test]
+async fn generated_passwords_are_shown_once_and_work() {
+    let world = world();
+    let password = world.auth.put_user("siem", &UserChange::default()).unwrap().unwrap();
+    assert_eq!(name_of(&world.auth, basic("siem", &password)).await.unwrap(), "siem");
+    assert_eq!(world.auth.put_user("siem", &UserChange::default()).unwrap(), None, "not made anew");
+    let other = world.auth.set_password("siem", None).unwrap().unwrap();
+    assert!(wrong(name_of(&world.auth, basic("siem", &password)).await));
+    assert_eq!(name_of(&world.auth, basic("siem", &other)).await.unwrap(), "siem");
+}
+
+#[tokio::test]
+async fn tokens_let_in_until_they_end() {
+    let world = world();
+    world.user("misp", "some password");
+    assert!(matches!(world.auth.issue_token("nobody", None), Err(AuthError::UnknownUser { .. })));
+    let lasting = world.auth.issue_token("misp", None).unwrap();
+    let short = world.auth.issue_token("misp", Some(1)).unwrap();
+    assert_ne!(lasting, short);
+    assert_eq!(world.auth.users().unwrap()[0].tokens, 2);
+    for token in [&lasting, &short] {
+        assert_eq!(name_of(&world.auth, bearer(token)).await.unwrap(), "misp");
+    }
+    let as_token = HeaderValue::try_from(format!("token  {lasting}")).unwrap();
+    assert_eq!(name_of(&world.auth, as_token).await.unwrap(), "misp");
+    assert!(wrong(name_of(&world.auth, bearer(&lasting[1..])).await));
+    assert!(wrong(name_of(&world.auth, bearer("")).await));
+
+    world.later(86_400 - 1);
+    assert_eq!(name_of(&world.auth, bearer(&short)).await.unwrap(), "misp");
+    world.later(1);
+    assert!(wrong(name_of(&world.auth, bearer(&short)).await), "also when the proof is remembered");
+    assert_eq!(name_of(&world.auth, bearer(&lasting)).await.unwrap(), "misp");
+    assert_eq!(world.auth.users().unwrap()[0].tokens, 1);
+
+    assert!(world.auth.revoke_token(&lasting).unwrap());
+    assert!(!world.auth.revoke_token(&lasting).unwrap());
+    assert!(wrong(name_of(&world.auth, bearer(&lasting)).await));
+
+    let token = world.auth.issue_token("misp", None).unwrap();
+    assert_eq!(name_of(&world.auth, bearer(&token)).await.unwrap(), "misp");
+    assert_eq!(world.auth.revoke_tokens("misp").unwrap(), 2);
+    assert!(wrong(name_of(&world.auth, bearer(&token)).await));
+
+    let token = world.auth.issue_token("misp", None).unwrap();
+    world.auth.remove_user("misp").unwrap();
+    assert!(wrong(name_of(&world.auth, bearer(&token)).await));
+    world.user("misp", "some password");
+    assert!(wrong(name_of(&world.auth, bearer(&token)).await), "a new user of the name does not inherit it");
+}
+
+#[tokio::test]
+async fn secrets_are_not_kept_in_clear() {
+    let world = world();
+    world.user("anna", "a password of hers");
+    let token = world.auth.issue_token("anna", None).unwrap();
+    let settings = world.auth.store.scan("").unwrap();
+    let text: String = settings.iter().map(|(key, value)| format!("{key}={}\n", String::from_utf8_lossy(value))).collect();
+    assert!(text.contains("user/anna=") && text.contains("$argon2id$"), "{text}");
+    assert!(!text.contains("a password of hers") && !text.contains(&token) && !text.contains(&token[9..]));
+}
+
+#[tokio::test]
+async fn a_proof_is_remembered_for_a_while_only() {
+    let world = world();
+    world.user("anna", "some password");
+    let header = basic("anna", "some password");
+    assert_eq!(name_of(&world.auth, header.clone()).await.unwrap(), "anna");
+    assert_eq!(world.auth.proofs().known.len(), 1);
+    // The user changes behind the back of this instance, as by a restored backup: what is
+    // remembered holds until it ends, and no longer; a clock that steps back ends it too.
+    let other = Auth::new(world.auth.store.clone(), world.auth.clock.clone());
+    other.set_password("anna", Some("changed password")).unwrap();
+    world.later(PROOF_SECS_MAX - 1);
+    assert_eq!(name_of(&world.auth, header.clone()).await.unwrap(), "anna");
+    world.later(-PROOF_SECS_MAX);
+    assert!(wrong(name_of(&world.auth, header.clone()).await));
+    world.later(PROOF_SECS_MAX + 1);
+    assert!(wrong(name_of(&world.auth, header).await));
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_bounded() {
+    let world = world();
+    let caller = Arc::new(Caller { name: "anna".into(), role: Role::Reader, collections: vec![] });
+    for count in 0..2 * PROOFS_MAX as u64 {
+        let digest = secret::mac(&[0; 32], &[&count.to_be_bytes()]);
+        world.auth.remember(digest, 0, &caller, NOW, None);
+        assert!(world.auth.proofs().known.len() <= PROOFS_MAX);
+    }
+    world.auth.remember([0; 32], 7, &caller, NOW, None);
+    assert!(!world.auth.proofs().known.contains_key(&[0; 32]), "a proof from before a change is not kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_guesses_is_turned_away_and_disturbs_nobody() {
+    let world = world();
+    world.user("anna", "some password");
+    let known = basic("anna", "some password");
+    assert_eq!(name_of(&world.auth, known.clone()).await.unwrap(), "anna");
+    let guesses: Vec<_> = (0..3 * HASHES_WAITING_MAX)
+        .map(|count| {
+            let auth = world.auth.clone();
+            tokio::spawn(async move { name_of(&auth, basic("anna", &format!("guess {count}"))).await })
+        })
+        .collect();
+    assert_eq!(name_of(&world.auth, known).await.unwrap(), "anna", "no turn is needed for what is remembered");
+    let (mut busy, mut refused) = (0, 0);
+    for guess in guesses {
+        match guess.await.unwrap() {
+            Err(AuthError::Busy) => busy += 1,
+            Err(AuthError::Wrong) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(busy > 0 && refused >= HASHES_WAITING_MAX, "{busy} turned away, {refused} checked");
+    assert_eq!(world.auth.waiting.load(Ordering::Relaxed), 0);
+    assert_eq!(world.auth.turns.available_permits(), HASHES_AT_ONCE);
+}
+
+#[tokio::test]
+async fn malformed_headers_are_wrong_and_nothing_else() {
+    let world = world();
+    world.user("anna", "some password");
+    let engine = &base64::engine::general_purpose::STANDARD;
+    let mut headers: Vec<Vec<u8>> = vec![
+        b"".to_vec(),
+        b"Basic".to_vec(),
+        b"Basic ".to_vec(),
+        b"Basic !!!".to_vec(),
+        b"Digest username=anna".to_vec(),
+        b"Bearer".to_vec(),
+        b"Basic \xff\xfe".to_vec(),
+        format!("Bearer {}", "x".repeat(HEADER_BYTES_MAX)).into_bytes(),
+    ];
+    for pair in [&b"anna"[..], b":", b"\xff:some password", b"../user:x", b"anna\0:some password", b"anna:\xff\xff"] {
+        headers.push(format!("Basic {}", engine.encode(pair)).into_bytes());
+    }
+    for header in headers {
+        let header = HeaderValue::from_bytes(&header).unwrap();
+        assert!(wrong(name_of(&world.auth, header.clone()).await), "{header:?}");
+    }
+}
+
+#[test]
+fn unusable_users_are_refused() {
+    let world = world();
+    let change = |collections: &[&str]| UserChange {
+        password: Some("some password".into()),
+        collections: collections.iter().map(|name| (*name).into()).collect(),
+        ..UserChange::default()
+    };
+    for name in ["", "with space", "a:b", "a/b", "имя", &"x".repeat(65)] {
+        assert!(matches!(world.auth.put_user(name, &change(&[])), Err(AuthError::BadName)), "{name}");
+    }
+    for names in [&["steppe"][..], &["/cyber"], &["steppe/"], &["national", ""]] {
+        assert!(matches!(world.auth.put_user("anna", &change(names)), Err(AuthError::BadCollections)), "{names:?}");
+    }
+    assert!(matches!(world.auth.set_password("anna", None), Err(AuthError::UnknownUser { .. })));
+    assert!(world.auth.users().unwrap().is_empty(), "a refused change changes nothing");
+    world.auth.put_user("anna", &change(&["national", "steppe/cyber"])).unwrap();
+    let users = world.auth.users().unwrap();
+    assert_eq!((users.len(), users[0].name.as_str(), users[0].password), (1, "anna", true));
+    assert_eq!(users[0].collections, ["national", "steppe/cyber"]);
+}

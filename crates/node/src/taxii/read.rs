@@ -1,0 +1,149 @@
+//! Pages: envelopes of objects, manifests and lists of versions.
+//!
+//! The cost of a page is that of its records and bytes, whatever the size of the collection: one
+//! indexed range of records, then each object's stored canonical bytes copied once into the buffer
+//! that is sent. Nothing is parsed or serialised again on the way (I8).
+
+use std::io::Write;
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::Bytes;
+use model::Id;
+use store::{Record, Store, StoreError};
+
+use super::fault::Fault;
+use super::limits::{PAGE_BYTES_MAX, PAGE_STEP_OBJECTS};
+use super::media::STIX;
+use super::pick::{Picked, pick, version};
+use super::query::Wanted;
+use super::reply;
+use super::{Api, Listing, blocking};
+
+/// What a page tells of each record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// The objects (section 3.7).
+    Envelope,
+    /// When each came and which version it is (section 5.3.1).
+    Manifest,
+    /// The versions of one object (section 5.8.1).
+    Versions,
+}
+
+/// The page of `listing` that `wanted` asks for; of one object only, if `object` is given.
+pub(super) async fn page(
+    api: &Arc<Api>,
+    listing: Listing,
+    object: Option<Id>,
+    shape: Shape,
+    mut wanted: Wanted,
+) -> Result<Response, Fault> {
+    let turn = api.pages.clone().acquire_owned().await.map_err(|cause| Fault::ours(cause.to_string()))?;
+    let api = api.clone();
+    blocking(move || {
+        // Held by the work, so that clients that hang up do not let more pages be made at once.
+        let _turn = turn;
+        let (store, collection) = (api.host.store(), listing.collection());
+        if let Some(id) = object {
+            if store.latest(collection, &id)?.is_none() {
+                return Err(Fault::missing("object"));
+            }
+            wanted.ids = vec![id];
+            wanted.kinds.clear();
+            if shape == Shape::Versions {
+                wanted.versions = super::query::Versions::All;
+            }
+        }
+        let mut picked = pick(store, collection, wanted)?;
+        let bodies = match shape {
+            Shape::Envelope => bodies(store, &mut picked)?,
+            _ => Vec::new(),
+        };
+        let next = picked.resume.map(|seq| api.cursors.seal(listing.id().as_bytes(), seq));
+        let body = match shape {
+            Shape::Envelope => envelope(next.as_deref(), &bodies),
+            Shape::Manifest => manifest(store, next.as_deref(), &picked.records)?,
+            Shape::Versions => versions(store, next.as_deref(), &picked.records)?,
+        };
+        Ok(reply::page(&picked.records, body))
+    })
+    .await
+}
+
+/// The bytes of the picked records, of as many as fit a page.
+fn bodies(store: &Store, picked: &mut Picked) -> Result<Vec<Bytes>, StoreError> {
+    let mut bodies: Vec<Bytes> = Vec::with_capacity(picked.records.len());
+    let mut total = 0;
+    for step in picked.records.chunks(PAGE_STEP_OBJECTS) {
+        for body in store.bodies(step)? {
+            total += body.len();
+            // The first object is sent whatever its size, or the client would never get past it.
+            if total > PAGE_BYTES_MAX && !bodies.is_empty() {
+                picked.cut(bodies.len());
+                return Ok(bodies);
+            }
+            bodies.push(body);
+        }
+    }
+    Ok(bodies)
+}
+
+/// `{"more":…,"next":…,"objects":[…]}`; an empty page is an empty object, as the standard has it.
+fn envelope(next: Option<&str>, bodies: &[Bytes]) -> Vec<u8> {
+    let mut page = Vec::with_capacity(bodies.iter().map(|body| body.len() + 1).sum::<usize>() + 96);
+    open(&mut page, next, "objects", bodies.is_empty());
+    for (at, body) in bodies.iter().enumerate() {
+        if at > 0 {
+            page.push(b',');
+        }
+        page.extend_from_slice(body);
+    }
+    close(&mut page, bodies.is_empty());
+    page
+}
+
+fn manifest(store: &Store, next: Option<&str>, records: &[Record]) -> Result<Vec<u8>, StoreError> {
+    // LIMIT: an entry is the id (at most 300 bytes by the model's limits, typically 50) and some
+    // 130 bytes of frame; the capacity is only a first guess.
+    let mut page = Vec::with_capacity(records.len() * 192 + 96);
+    open(&mut page, next, "objects", records.is_empty());
+    for (at, record) in records.iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        // Ids and times have no character that JSON would escape; writing to a Vec cannot fail.
+        let _ = write!(
+            page,
+            r#"{comma}{{"date_added":"{}","id":"{}","media_type":"{STIX}","version":"{}"}}"#,
+            reply::date_added(record),
+            record.id,
+            version(store, record)?,
+        );
+    }
+    close(&mut page, records.is_empty());
+    Ok(page)
+}
+
+fn versions(store: &Store, next: Option<&str>, records: &[Record]) -> Result<Vec<u8>, StoreError> {
+    let mut page = Vec::with_capacity(records.len() * 40 + 96);
+    open(&mut page, next, "versions", records.is_empty());
+    for (at, record) in records.iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        let _ = write!(page, r#"{comma}"{}""#, version(store, record)?);
+    }
+    close(&mut page, records.is_empty());
+    Ok(page)
+}
+
+/// Begins a page. `next` is base64url, so it needs no escaping.
+fn open(page: &mut Vec<u8>, next: Option<&str>, list: &str, empty: bool) {
+    let _ = match (next, empty) {
+        (None, true) => write!(page, "{{"),
+        (None, false) => write!(page, r#"{{"more":false,"{list}":["#),
+        (Some(next), true) => write!(page, r#"{{"more":true,"next":"{next}""#),
+        (Some(next), false) => write!(page, r#"{{"more":true,"next":"{next}","{list}":["#),
+    };
+}
+
+fn close(page: &mut Vec<u8>, empty: bool) {
+    page.extend_from_slice(if empty { b"}" } else { b"]}" });
+}
