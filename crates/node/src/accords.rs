@@ -1,0 +1,260 @@
+//! The accords that this node has installed, and which channels are in force for it.
+//!
+//! An accord arrives only by the operator's hand. Offering one either adds ratifications to a
+//! text that is held, or brings the next version of it, or a first version that names this member
+//! with exactly its own keys. A next version waits beside the one in force until this member has
+//! ratified it: a version binds only those that signed it, and nothing is amended in place.
+//!
+//! INVARIANT (I2): of what partners send, only ratifications over a text that is already held can
+//! come in here (`merge_known`); they can never bring a text.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use log::note::SigningKey;
+use policy::{InForce, Member, Role, SignedAccord};
+use store::{Command, LogName, Store};
+
+use crate::audit::AUDIT_ACCORD;
+use crate::error::NodeError;
+use crate::limits::ACCORDS_MAX;
+
+const SETTING: &str = "accord/";
+const SETTING_NEXT: &str = "accord-next/";
+
+/// What is installed: for each name the version that counts here and perhaps one that waits for
+/// this member's ratification.
+#[derive(Clone, Default)]
+pub struct Accords {
+    held: BTreeMap<String, Arc<SignedAccord>>,
+    next: BTreeMap<String, Arc<SignedAccord>>,
+}
+
+/// What an offered note changed.
+pub struct Offered {
+    /// The accord as it now stands (perhaps the waiting version).
+    pub accord: Arc<SignedAccord>,
+    /// Ratifications that were new here.
+    pub new_signatures: usize,
+    /// Whether anything changed.
+    pub changed: bool,
+}
+
+/// One channel that is in force for this member.
+#[derive(Clone)]
+pub struct Channel {
+    /// The accord that defines it.
+    pub accord: Arc<SignedAccord>,
+    /// Its name within the accord.
+    pub name: String,
+}
+
+impl Channel {
+    /// The channel with its members in force. A `Channel` exists only while that is so.
+    pub fn in_force(&self) -> Option<InForce<'_>> {
+        self.accord.channel_in_force(&self.name)
+    }
+
+    /// `<accord>/<channel>`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.accord.accord().name, self.name)
+    }
+
+    /// The log of member `origin` for this channel.
+    pub fn log(&self, origin: &str) -> LogName {
+        LogName::new(&self.accord.accord().name, &self.name, origin)
+    }
+
+    /// Which policy decides here: the accord's name, version and the start of its digest.
+    pub fn policy(&self) -> String {
+        let digest: String = self.accord.digest().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("{} v{} {digest}", self.accord.accord().name, self.accord.accord().version)
+    }
+}
+
+impl Accords {
+    /// Reads what was installed from the store's settings.
+    ///
+    /// # Errors
+    /// When the store fails or a setting does not hold a signed accord.
+    pub fn load(store: &Store) -> Result<Accords, NodeError> {
+        let mut accords = Accords::default();
+        for (prefix, into) in [(SETTING, &mut accords.held), (SETTING_NEXT, &mut accords.next)] {
+            for (key, note) in store.scan(prefix)? {
+                let signed = SignedAccord::parse(&note)
+                    .map_err(|error| NodeError::accord(format!("the setting {key} is damaged: {error}")))?;
+                into.insert(signed.accord().name.clone(), Arc::new(signed));
+            }
+        }
+        Ok(accords)
+    }
+
+    /// Takes an accord that the operator gives, ratifying it with `root` if one is given.
+    ///
+    /// # Errors
+    /// When it cannot be installed: it does not name this member with its own keys, has another
+    /// text than the version held, or does not follow it. Then nothing changes.
+    pub fn offer(&mut self, note: &[u8], me: &Member, root: Option<&SigningKey>) -> Result<Offered, NodeError> {
+        let mut signed = SignedAccord::parse(note).map_err(|error| NodeError::accord(error.to_string()))?;
+        let name = signed.accord().name.clone();
+        check_names(&signed, me)?;
+        self.check_pins(&signed)?;
+        if self.held.len() >= ACCORDS_MAX && !self.held.contains_key(&name) {
+            return Err(NodeError::accord(format!("{ACCORDS_MAX} accords are installed, and no more can be")));
+        }
+        if let Some(root) = root {
+            signed.ratify(root).map_err(|error| NodeError::accord(error.to_string()))?;
+        }
+        let (slot, base) = match (self.held.get(&name), self.next.get(&name)) {
+            (Some(held), _) if held.text() == signed.text() => (Slot::Held, Some(held)),
+            (_, Some(next)) if next.text() == signed.text() => (Slot::Next, Some(next)),
+            (None, _) => (Slot::Held, None),
+            (Some(held), _) => {
+                signed.succeeds(held).map_err(|error| NodeError::accord(error.to_string()))?;
+                (Slot::Next, None)
+            }
+        };
+        let (merged, new_signatures) = match base {
+            Some(base) => {
+                let mut merged = SignedAccord::clone(base);
+                let new = merged.merge(&signed).map_err(|error| NodeError::accord(error.to_string()))?;
+                (merged, new)
+            }
+            None => {
+                let count = signed.ratified().len();
+                (signed, count)
+            }
+        };
+        let changed = base.is_none() || new_signatures > 0;
+        let accord = Arc::new(merged);
+        let mine = accord.ratified().contains(&me.code);
+        match slot {
+            Slot::Next if !mine => {
+                self.next.insert(name, Arc::clone(&accord));
+            }
+            Slot::Next => {
+                self.next.remove(&name);
+                self.held.insert(name, Arc::clone(&accord));
+            }
+            Slot::Held => {
+                self.held.insert(name, Arc::clone(&accord));
+            }
+        }
+        Ok(Offered { accord, new_signatures, changed })
+    }
+
+    /// Adds a partner's copy's ratifications to a text that is held already; anything else in it
+    /// is ignored. Answers with the accord's new state if it changed.
+    pub fn merge_known(&mut self, note: &[u8]) -> Option<Arc<SignedAccord>> {
+        let offered = SignedAccord::parse(note).ok()?;
+        let name = &offered.accord().name;
+        for slot in [&mut self.held, &mut self.next] {
+            let Some(held) = slot.get_mut(name).filter(|held| held.text() == offered.text()) else { continue };
+            let mut merged = SignedAccord::clone(held);
+            if merged.merge(&offered).is_ok_and(|new| new > 0) {
+                *held = Arc::new(merged);
+                return Some(Arc::clone(held));
+            }
+        }
+        None
+    }
+
+    /// The commands that make the state of accord `name` durable.
+    pub fn persist(&self, name: &str) -> Vec<Command> {
+        [(SETTING, &self.held), (SETTING_NEXT, &self.next)]
+            .into_iter()
+            .map(|(prefix, slot)| Command::Put {
+                key: format!("{prefix}{name}"),
+                value: slot.get(name).map(|signed| signed.to_string().into_bytes()),
+            })
+            .collect()
+    }
+
+    /// The accord of this name that counts here.
+    pub fn get(&self, name: &str) -> Option<&Arc<SignedAccord>> {
+        self.held.get(name)
+    }
+
+    /// Every accord: those that count here, then those that wait for this member's ratification.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<SignedAccord>> {
+        self.held.values().chain(self.next.values())
+    }
+
+    /// The channel, if it is in force and member `code` is among those in force.
+    pub fn channel(&self, accord: &str, channel: &str, code: &str) -> Option<Channel> {
+        let signed = self.held.get(accord)?;
+        let in_force = signed.channel_in_force(channel)?;
+        in_force
+            .members
+            .contains(code)
+            .then(|| Channel { accord: Arc::clone(signed), name: channel.to_owned() })
+    }
+
+    /// Every channel that is in force with member `code` among those in force.
+    pub fn channels(&self, code: &str) -> Vec<Channel> {
+        self.held
+            .values()
+            .flat_map(|signed| signed.accord().channels.iter().map(move |channel| (signed, &channel.name)))
+            .filter_map(|(signed, channel)| self.channel(&signed.accord().name, channel, code))
+            .collect()
+    }
+
+    /// The TLS keys that may connect, each with its member's code.
+    pub fn pins(&self, own: &str) -> BTreeMap<[u8; 32], String> {
+        self.all()
+            .flat_map(|signed| &signed.accord().members)
+            .filter(|member| member.code != own)
+            .map(|member| (member.tls, member.code.clone()))
+            .collect()
+    }
+
+    /// One TLS key may not speak for two codes: the servers know a caller by its key alone.
+    fn check_pins(&self, offered: &SignedAccord) -> Result<(), NodeError> {
+        for member in &offered.accord().members {
+            let clash = self
+                .all()
+                .flat_map(|signed| &signed.accord().members)
+                .find(|held| held.tls == member.tls && held.code != member.code);
+            if let Some(held) = clash {
+                return Err(NodeError::accord(format!(
+                    "the accord gives {} the TLS key that another installed accord gives {}",
+                    member.code, held.code
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Slot {
+    Held,
+    Next,
+}
+
+/// The accord must name this member as it is, or its partners would expect other keys.
+fn check_names(signed: &SignedAccord, me: &Member) -> Result<(), NodeError> {
+    let accord = signed.accord();
+    if accord.name == AUDIT_ACCORD {
+        return Err(NodeError::accord(format!(
+            "the name {AUDIT_ACCORD} is kept for the node's own audit log; choose another for the accord"
+        )));
+    }
+    let Some(entry) = accord.member(&me.code) else {
+        return Err(NodeError::accord(format!("the accord does not name this member ({})", me.code)));
+    };
+    let differs = if entry.domain != me.domain {
+        Some("domain")
+    } else if entry.tls != me.tls {
+        Some("TLS key")
+    } else {
+        Role::ALL.into_iter().find(|role| entry.key(*role) != me.key(*role)).map(Role::word)
+    };
+    match differs {
+        Some(what) => Err(NodeError::accord(format!(
+            "the accord names {} with another {what} than this node has; \
+             take the entry that this node prints and agree on a new text",
+            me.code
+        ))),
+        None => Ok(()),
+    }
+}

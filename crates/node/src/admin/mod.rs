@@ -1,0 +1,179 @@
+//! The operator's API: what the command line asks, over `<data>/admin.sock` or in process.
+//!
+//! The socket is mode 0600 in a folder of mode 0700: whoever can open it is the operator, so there
+//! is no further authentication, and no TCP listener ever serves this router. Handlers decode,
+//! call one function of the node and encode; the types are in [`types`].
+//!
+//! INVARIANT (I5): a refused request changes nothing; a success answer is durable.
+
+pub mod types;
+
+mod objects;
+mod status;
+mod users;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use policy::SignedAccord;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::NodeError;
+use crate::limits::{ADMIN_BODY_BYTES_MAX, AUDIT_PAGE_MAX};
+use crate::node::Node;
+use crate::problem::Fault;
+use types::{AccordReport, AuditPage, PullReport, PullRequest, ReleaseReport, ReleaseRequest, WithdrawReport, WithdrawRequest};
+
+type Shared = State<Arc<Node>>;
+
+/// The admin API of a node.
+pub fn router(node: Arc<Node>) -> Router {
+    Router::new()
+        .route("/status", get(status::status))
+        .route("/member", get(status::member))
+        .route("/peers", get(status::peers))
+        .route("/evidence", get(status::evidence))
+        .route("/release", post(release))
+        .route("/withdraw", post(withdraw))
+        .route("/pull", post(pull))
+        .route("/accords", get(accords).post(install))
+        .route("/accords/{name}", get(accord))
+        .route("/audit", get(audit))
+        .route("/users", get(users::list).post(users::put))
+        .route("/users/{name}", delete(users::remove))
+        .route("/users/{name}/token", post(users::token))
+        // `add` reads its body itself, under a limit of its own.
+        .route("/objects", get(objects::list).post(objects::add))
+        .layer(DefaultBodyLimit::max(ADMIN_BODY_BYTES_MAX))
+        .layer(axum::Extension(objects::Turns::new()))
+        .fallback(|| async { Fault::not_found() })
+        .method_not_allowed_fallback(|| async { Fault::method() })
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&node), finish))
+        .with_state(node)
+}
+
+/// Counts the answer and gives errors that the framework itself made our own form.
+async fn finish(State(node): Shared, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let problem = HeaderValue::from_static("application/problem+json");
+    let status = response.status();
+    if (status.is_client_error() || status.is_server_error()) && response.headers().get(header::CONTENT_TYPE) != Some(&problem) {
+        response = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Fault::too_large(ADMIN_BODY_BYTES_MAX),
+            _ => Fault::new(status, "request", "The request is malformed", "The request could not be read."),
+        }
+        .into_response();
+    }
+    node.metrics().answered("admin", response.status().as_u16());
+    response
+}
+
+/// Reads a JSON body; the error says where it is wrong.
+fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fault> {
+    serde_json::from_slice(body).map_err(|error| Fault::request(format!("The JSON body cannot be read: {error}.")))
+}
+
+fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Fault> {
+    query.map(|Query(query)| query).map_err(|error| Fault::request(format!("The query cannot be read: {}.", error.body_text())))
+}
+
+async fn release(State(node): Shared, body: Bytes) -> Result<Json<ReleaseReport>, Fault> {
+    let request: ReleaseRequest = json(&body)?;
+    Ok(Json(node.release(&request).await?))
+}
+
+async fn withdraw(State(node): Shared, body: Bytes) -> Result<Json<WithdrawReport>, Fault> {
+    let request: WithdrawRequest = json(&body)?;
+    Ok(Json(node.withdraw(&request).await?))
+}
+
+async fn pull(State(node): Shared, body: Bytes) -> Result<Json<PullReport>, Fault> {
+    let request: PullRequest = if body.is_empty() { PullRequest::default() } else { json(&body)? };
+    Ok(Json(crate::pull::now(&node, &request).await?))
+}
+
+async fn accords(State(node): Shared) -> Json<Vec<types::AccordInfo>> {
+    Json(node.accords().all().map(|signed| accord_info(signed)).collect())
+}
+
+async fn accord(State(node): Shared, Path(name): Path<String>) -> Result<Response, Fault> {
+    let accords = node.accords();
+    // The waiting version, if there is one, is what an operator has to sign.
+    let signed = accords.all().filter(|signed| signed.accord().name == name).last();
+    let signed = signed.ok_or_else(|| NodeError::Unknown { what: format!("accord {name:?}") })?;
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((kind, signed.to_string()).into_response())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Install {
+    ratify: bool,
+    who: String,
+}
+
+async fn install(
+    State(node): Shared,
+    wanted: Result<Query<Install>, QueryRejection>,
+    body: Bytes,
+) -> Result<Json<AccordReport>, Fault> {
+    let wanted = query(wanted)?;
+    let who = if wanted.who.is_empty() { "operator" } else { &wanted.who };
+    let offered = node.offer_accord(body.to_vec(), wanted.ratify, who).await?;
+    Ok(Json(AccordReport {
+        accord: accord_info(&offered.accord),
+        new_signatures: offered.new_signatures,
+        note: offered.accord.to_string(),
+    }))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuditQuery {
+    from: u64,
+    limit: Option<u64>,
+}
+
+async fn audit(State(node): Shared, wanted: Result<Query<AuditQuery>, QueryRejection>) -> Result<Json<AuditPage>, Fault> {
+    let wanted = query(wanted)?;
+    // A full disk must not keep the operator from reading what is there.
+    if let Err(error) = node.account_reads().await {
+        tracing::warn!(%error, "what partners read could not be accounted for yet");
+    }
+    Ok(Json(node.audit_page(wanted.from, wanted.limit.unwrap_or(AUDIT_PAGE_MAX)).await?))
+}
+
+fn accord_info(signed: &SignedAccord) -> types::AccordInfo {
+    let accord = signed.accord();
+    let ratified = signed.ratified();
+    types::AccordInfo {
+        name: accord.name.clone(),
+        version: accord.version,
+        digest: signed.digest().iter().map(|byte| format!("{byte:02x}")).collect(),
+        waiting: accord.members.iter().map(|member| member.code.clone()).filter(|code| !ratified.contains(code)).collect(),
+        channels: accord
+            .channels
+            .iter()
+            .map(|channel| types::ChannelInfo {
+                name: channel.name.clone(),
+                title: channel.title.clone(),
+                members: channel.members.iter().cloned().collect(),
+                in_force: signed
+                    .channel_in_force(&channel.name)
+                    .map(|in_force| in_force.members.into_iter().collect())
+                    .unwrap_or_default(),
+                ceiling: crate::config::tlp_word(channel.ceiling).to_owned(),
+                exercise: channel.exercise,
+            })
+            .collect(),
+        ratified: ratified.into_iter().collect(),
+    }
+}

@@ -1,0 +1,236 @@
+//! Objects in bulk: taking them in from files, and looking at what a collection holds.
+//!
+//! A body is read whole before anything is stored, because its JSON may turn out broken at the
+//! last byte and a refused input must change nothing (I5). One large body at a time is in memory.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query as UrlQuery, State};
+use axum::{Extension, Json};
+use http_body_util::BodyExt;
+use model::{Id, Label, Object, Timestamp};
+use serde::Deserialize;
+use store::{Outcome, Query, Record};
+use tokio::sync::Semaphore;
+
+use super::types::{AddReport, ObjectInfo, ObjectRefusal, ObjectsPage, ObjectsQuery};
+use super::{Shared, query};
+use crate::error::NodeError;
+use crate::limits::{
+    ADD_BATCH_OBJECTS, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX, ADMIN_PAGE_DEFAULT, ADMIN_PAGE_MAX,
+};
+use crate::node::blocking;
+use crate::problem::Fault;
+
+/// Lets one large body in at a time.
+#[derive(Clone)]
+pub(super) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    pub(super) fn new() -> Turns {
+        Turns(Arc::new(Semaphore::new(ADDS_AT_ONCE_MAX)))
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AddQuery {
+    label: Option<String>,
+    who: Option<String>,
+}
+
+pub(super) async fn add(
+    State(node): Shared,
+    Extension(Turns(turns)): Extension<Turns>,
+    wanted: Result<UrlQuery<AddQuery>, QueryRejection>,
+    body: Body,
+) -> Result<Json<AddReport>, Fault> {
+    let wanted = query(wanted)?;
+    let label = match &wanted.label {
+        Some(text) => {
+            Label::parse(text).map_err(|error| Fault::request(format!("{text:?} is not a label: {error}.")))?
+        }
+        None => node.intake_label(),
+    };
+    // Closed only with the process; then nobody waits for the answer.
+    let _turn = turns.acquire_owned().await.map_err(|_| NodeError::Stopped { what: "the intake".into() })?;
+    let body = collect(body, node.config().limits.add_bytes).await?;
+    let mut parsed = blocking(move || parse(body)).await?;
+    let objects = std::mem::take(&mut parsed.objects);
+    let mut report = AddReport { total: parsed.total, refused: parsed.refusals.len(), ..AddReport::default() };
+    let mut refusals = parsed.refusals;
+    let mut rest = objects.into_iter();
+    loop {
+        let (places, batch): (Vec<(usize, Id)>, Vec<Object>) = rest
+            .by_ref()
+            .take(ADD_BATCH_OBJECTS)
+            .map(|(index, object)| ((index, object.id().clone()), object))
+            .unzip();
+        if batch.is_empty() {
+            break;
+        }
+        let outcomes = node.add(batch, label.clone()).await.map_err(|error| {
+            let mut fault = Fault::from(NodeError::Store(error));
+            if report.added > 0 {
+                fault.0.detail += &format!(
+                    " {} objects of this body are kept already; send it again as it is, they will count as duplicates.",
+                    report.added
+                );
+            }
+            fault
+        })?;
+        for ((index, id), outcome) in places.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Added(_) => report.added += 1,
+                Outcome::Duplicate(_) => report.duplicates += 1,
+                Outcome::Conflict { held } => {
+                    report.conflicts += 1;
+                    refusals.push(ObjectRefusal {
+                        index,
+                        id: Some(id.to_string()),
+                        pointer: String::new(),
+                        reason: format!(
+                            "other content is held under the same id and version (hash {held}); \
+                             it stands, and this one is kept as evidence"
+                        ),
+                    });
+                }
+            }
+        }
+    }
+    refusals.sort_by_key(|refusal| refusal.index);
+    report.refusals_omitted = refusals.len().saturating_sub(ADMIN_ITEMS_MAX);
+    refusals.truncate(ADMIN_ITEMS_MAX);
+    report.refusals = refusals;
+    report.automatic = node.automatic().iter().map(crate::accords::Channel::full_name).collect();
+    tracing::info!(
+        who = wanted.who.as_deref().unwrap_or("operator"),
+        added = report.added,
+        duplicates = report.duplicates,
+        conflicts = report.conflicts,
+        refused = report.refused,
+        "objects taken in"
+    );
+    if report.added > 0 && !node.automation_runs() {
+        node.run_automation().await?;
+    }
+    Ok(Json(report))
+}
+
+async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Fault::request(format!("The body broke off: {error}.")))?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > max {
+                return Err(Fault::too_large(max));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+#[derive(Default)]
+struct Parsed {
+    total: usize,
+    objects: Vec<(usize, Object)>,
+    refusals: Vec<ObjectRefusal>,
+}
+
+fn parse(body: Vec<u8>) -> Result<Parsed, NodeError> {
+    let plain = if body.starts_with(&ZSTD_MAGIC) { unpack(&body)? } else { body };
+    if plain.iter().all(u8::is_ascii_whitespace) {
+        return Err(NodeError::request("the body is empty; send a STIX bundle, an envelope, an array or an object"));
+    }
+    let mut parsed = Parsed::default();
+    parsed.total = model::bundle(&plain, |index, object| match object {
+        Ok(object) => parsed.objects.push((index, object)),
+        Err(refusal) => parsed.refusals.push(ObjectRefusal {
+            index,
+            id: None,
+            pointer: refusal.pointer,
+            reason: refusal.reason.to_string(),
+        }),
+    })
+    .map_err(|refusal| NodeError::Request { why: refusal.reason.to_string(), pointer: Some(refusal.pointer) })?;
+    Ok(parsed)
+}
+
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+fn unpack(body: &[u8]) -> Result<Vec<u8>, NodeError> {
+    let broken = |error: std::io::Error| NodeError::request(format!("the zstd body cannot be unpacked: {error}"));
+    let mut plain = Vec::new();
+    zstd::stream::read::Decoder::new(body)
+        .map_err(broken)?
+        .take(ADD_PLAIN_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut plain)
+        .map_err(broken)?;
+    if plain.len() > ADD_PLAIN_BYTES_MAX {
+        return Err(NodeError::TooLarge { max: ADD_PLAIN_BYTES_MAX });
+    }
+    Ok(plain)
+}
+
+pub(super) async fn list(
+    State(node): Shared,
+    wanted: Result<UrlQuery<ObjectsQuery>, QueryRejection>,
+) -> Result<Json<ObjectsPage>, Fault> {
+    let wanted = query(wanted)?;
+    let name = wanted.collection.as_deref().unwrap_or("national");
+    let collection = node
+        .collections()
+        .iter()
+        .find(|listing| listing.name() == name)
+        .map(|listing| listing.collection().clone())
+        .ok_or_else(|| NodeError::Unknown { what: format!("collection {name:?}") })?;
+    let list = |text: &Option<String>| -> Vec<String> {
+        let items = text.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty());
+        items.map(str::to_owned).collect()
+    };
+    let mut ids = Vec::new();
+    for text in list(&wanted.ids) {
+        ids.push(Id::parse(&text).map_err(|error| Fault::request(format!("{text:?} is not a STIX id: {error}.")))?);
+    }
+    let asked = Query {
+        after: wanted.after,
+        ids,
+        kinds: list(&wanted.kinds),
+        all_versions: wanted.all_versions,
+        limit: wanted.limit.unwrap_or(ADMIN_PAGE_DEFAULT).clamp(1, ADMIN_PAGE_MAX),
+    };
+    let bodies = wanted.bodies;
+    let page = node
+        .read(move |store| {
+            let page = store.page(&collection, &asked)?;
+            let bodies = if bodies { store.bodies(&page.records)? } else { Vec::new() };
+            let mut objects = Vec::with_capacity(page.records.len());
+            for (place, record) in page.records.iter().enumerate() {
+                let label = store.label(record)?.to_string();
+                let object = bodies.get(place).and_then(|bytes| serde_json::from_slice(bytes).ok());
+                objects.push(info(record, label, object));
+            }
+            let next = if page.more { page.records.last().map(|record| record.seq) } else { None };
+            Ok(ObjectsPage { objects, next })
+        })
+        .await?;
+    Ok(Json(page))
+}
+
+fn info(record: &Record, label: String, object: Option<serde_json::Value>) -> ObjectInfo {
+    ObjectInfo {
+        id: record.id.to_string(),
+        version: record.version.map(|version| version.to_string()),
+        hash: record.hash.to_string(),
+        cid: record.hash.cid(),
+        label,
+        added: Timestamp::from_unix_micros(record.seq).to_micros_string(),
+        origin: record.log.as_ref().map(|log| log.origin.clone()),
+        entry: record.entry,
+        object,
+    }
+}

@@ -1,0 +1,601 @@
+//! What the admin API says and hears, as JSON.
+//!
+//! These types are the whole vocabulary between a running node and its operator's tools: the
+//! command line uses them as they stand, over the unix socket or in process. Times are RFC 3339
+//! in UTC, hashes lower-case hex, labels the text form of `model::Label`, channels
+//! `<accord>/<channel>`, collections `national` or `<accord>/<channel>`.
+//!
+//! Resources (all under `/`):
+//! `GET /status` → [`Status`]; `GET /member` → [`MemberInfo`]; `POST /objects?label=…&who=…` (body:
+//! STIX bundle, envelope, array or object, raw or zstd) → [`AddReport`]; `GET /objects?…`
+//! ([`ObjectsQuery`]) → [`ObjectsPage`]; `POST /release` ([`ReleaseRequest`]) → [`ReleaseReport`];
+//! `POST /withdraw` ([`WithdrawRequest`]) → [`WithdrawReport`]; `GET /accords` → `Vec<AccordInfo>`;
+//! `GET /accords/{name}` → the signed note; `POST /accords?ratify=true|false` (body: the note) →
+//! [`AccordReport`]; `GET /peers` → `Vec<PeerInfo>`; `POST /pull` ([`PullRequest`]) →
+//! [`PullReport`]; `GET /users` → `Vec<UserInfo>`; `POST /users` ([`UserRequest`]) → [`UserInfo`];
+//! `DELETE /users/{name}` → 204; `POST /users/{name}/token` ([`TokenRequest`]) → [`TokenReply`];
+//! `GET /evidence` → `Vec<EvidenceInfo>`; `GET /audit?from=…&limit=…` → [`AuditPage`].
+//! Every error is a [`Problem`] (RFC 9457) with content type `application/problem+json`.
+
+use serde::{Deserialize, Serialize};
+
+/// An error answer (RFC 9457 problem details).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A stable name of the kind of problem, `urn:kurultai:problem:<name>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem in words.
+    pub title: String,
+    /// The HTTP status code.
+    pub status: u16,
+    /// What is wrong in this case and what to do, in one sentence.
+    pub detail: String,
+    /// The place in the given JSON (RFC 6901), where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+}
+
+/// Who this node is: what an accord says about a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberInfo {
+    /// The member's code, such as `KZ`.
+    pub code: String,
+    /// The member's name.
+    pub name: String,
+    /// The member's domain, such as `kz.example`.
+    pub domain: String,
+    /// Where other members reach it, `https://host:port`.
+    pub url: String,
+    /// The root verifier key.
+    pub root: String,
+    /// The log verifier key (Ed25519).
+    pub log: String,
+    /// The log verifier key (ML-DSA-44), if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_pq: Option<String>,
+    /// The witness verifier key.
+    pub witness: String,
+    /// SHA-256 of the node certificate's SubjectPublicKeyInfo, in hex.
+    pub tls: String,
+}
+
+/// Everything that an operator wants to see at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Who this node is.
+    pub member: MemberInfo,
+    /// The program's version.
+    pub version: String,
+    /// The node's clock.
+    pub now: String,
+    /// Whether new objects and releases are accepted.
+    pub ready: bool,
+    /// What needs a person, most urgent first; empty when all is well.
+    pub alarms: Vec<Alarm>,
+    /// Whether the store can accept, and why not.
+    pub store: StoreInfo,
+    /// Where the member-facing server listens, once it does.
+    #[serde(default)]
+    pub listen_members: Option<String>,
+    /// Where the national server listens, once it does.
+    #[serde(default)]
+    pub listen_national: Option<String>,
+    /// Every log that is held, own and partners'.
+    pub logs: Vec<LogInfo>,
+    /// Every collection that national tools see.
+    pub collections: Vec<CollectionInfo>,
+    /// The partners.
+    pub peers: Vec<PeerInfo>,
+    /// The accords that are installed.
+    pub accords: Vec<AccordInfo>,
+}
+
+/// Something that needs a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// A stable name: `log-refused`, `store-full`, `peer-unreachable`, `conflict`.
+    pub kind: String,
+    /// What it concerns: a log, a peer, a path.
+    pub subject: String,
+    /// What happened and what to do.
+    pub text: String,
+}
+
+/// The state of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreInfo {
+    /// Whether the last write succeeded.
+    pub writable: bool,
+    /// Why it did not.
+    pub reason: Option<String>,
+    /// Bytes on disk.
+    pub bytes_on_disk: u64,
+}
+
+/// The state of one log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogInfo {
+    /// The accord's name.
+    pub accord: String,
+    /// The channel's name.
+    pub channel: String,
+    /// The code of the member whose log it is.
+    pub origin: String,
+    /// Whether that is this node's member.
+    pub own: bool,
+    /// Entries held.
+    pub size: u64,
+    /// The root over them, in hex.
+    pub root: String,
+    /// The size that the newest checkpoint states.
+    pub checkpoint_size: u64,
+    /// The names of the keys that cosigned the newest checkpoint.
+    pub cosigned_by: Vec<String>,
+    /// Why nothing more is accepted from this log, if so.
+    pub refused: Option<String>,
+}
+
+/// One collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionInfo {
+    /// `national` or `<accord>/<channel>`.
+    pub name: String,
+    /// Its TAXII collection id (UUID).
+    pub id: String,
+    /// Its TAXII alias.
+    pub alias: String,
+    /// Its title.
+    pub title: String,
+    /// Objects shown (each counted once).
+    pub objects: u64,
+    /// Versions shown.
+    pub versions: u64,
+    /// The members among whom the channel is in force; empty for `national`.
+    pub members: Vec<String>,
+    /// `manual` or `auto`; empty for `national`.
+    pub mode: String,
+}
+
+/// What one partner's connection looks like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerInfo {
+    /// The partner's code.
+    pub code: String,
+    /// The partner's name.
+    pub name: String,
+    /// Where it is reached.
+    pub url: String,
+    /// Whether wake-ups from it are being heard.
+    pub listening: bool,
+    /// Each log that is pulled from it.
+    pub logs: Vec<PeerLog>,
+}
+
+/// How pulling one log goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerLog {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// Entries held here.
+    pub size: u64,
+    /// Entries that the partner's newest checkpoint states beyond those.
+    pub lag: u64,
+    /// When a pull last succeeded.
+    pub last_success: Option<String>,
+    /// When a pull last failed.
+    pub last_failure: Option<String>,
+    /// Why, until one succeeds.
+    pub last_error: Option<String>,
+    /// Why nothing more is accepted from this log, if so.
+    pub refused: Option<String>,
+}
+
+/// What became of the objects of one `POST /objects`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddReport {
+    /// Objects in the body.
+    pub total: usize,
+    /// New here.
+    pub added: usize,
+    /// Held already, byte for byte.
+    pub duplicates: usize,
+    /// Refused because other content is held under the same id and version.
+    pub conflicts: usize,
+    /// Refused for their form.
+    pub refused: usize,
+    /// Each refused or conflicting object, in order; at most `ADMIN_ITEMS_MAX` of them.
+    pub refusals: Vec<ObjectRefusal>,
+    /// How many more there are.
+    pub refusals_omitted: usize,
+    /// Channels in `auto` mode that will now consider the new objects.
+    pub automatic: Vec<String>,
+}
+
+/// Why one object was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRefusal {
+    /// Its place among the body's objects, from 0.
+    pub index: usize,
+    /// Its id, where it could be read.
+    pub id: Option<String>,
+    /// The place of the fault in the object (RFC 6901; empty: the object itself).
+    pub pointer: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Which objects of the national collection: the union of what is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// Objects of these ids (latest versions).
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// Objects of these STIX types (latest versions).
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    /// Objects of these hashes (any version), in hex.
+    #[serde(default)]
+    pub hashes: Vec<String>,
+    /// Every object (latest versions).
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// `POST /release`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRequest {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// What to release.
+    #[serde(default)]
+    pub selection: Selection,
+    /// Who asks; goes to the audit log.
+    #[serde(default)]
+    pub who: String,
+    /// Only say what would happen; change nothing.
+    #[serde(default)]
+    pub explain: bool,
+}
+
+/// The answer to a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseReport {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// Whether this is only an explanation.
+    pub explain: bool,
+    /// Objects that entered the channel (or would).
+    pub released: usize,
+    /// Objects that the channel showed already.
+    pub already: usize,
+    /// Objects that policy refuses.
+    pub refused: usize,
+    /// Objects that wait for a person.
+    pub waiting: usize,
+    /// Selected objects that this node does not hold.
+    pub unknown: usize,
+    /// How many of `released` came along because a selected object refers to them.
+    pub companions: usize,
+    /// The log's size afterwards.
+    pub size: u64,
+    /// What became of each object, refusals first; at most `ADMIN_ITEMS_MAX` of them.
+    pub results: Vec<ObjectResult>,
+    /// How many more there are.
+    pub results_omitted: usize,
+}
+
+/// What became of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectResult {
+    /// The object's id (or the hash that was asked for, when nothing of that hash is held).
+    pub id: String,
+    /// Its version, where it has one.
+    pub version: Option<String>,
+    /// Its effective label.
+    pub label: Option<String>,
+    /// What became of it.
+    pub outcome: ReleaseOutcome,
+    /// Which rule decided, and for refusals each reason, in words.
+    pub why: Vec<String>,
+    /// Whether it came along because a selected object refers to it.
+    #[serde(default)]
+    pub companion: bool,
+}
+
+/// What became of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReleaseOutcome {
+    /// Policy refuses it.
+    Refused,
+    /// It is not held here.
+    Unknown,
+    /// A person must decide.
+    Waiting,
+    /// It entered the channel (or would).
+    Released,
+    /// The channel shows it already.
+    Already,
+}
+
+/// `POST /withdraw`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawRequest {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// The objects; every version of each is withdrawn.
+    pub ids: Vec<String>,
+    /// Why; goes to the own audit log, not to the partners.
+    pub reason: String,
+    /// Who asks; goes to the audit log.
+    #[serde(default)]
+    pub who: String,
+}
+
+/// The answer to a withdrawal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawReport {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// Versions withdrawn.
+    pub withdrawn: usize,
+    /// Ids of which this member shows nothing in the channel.
+    pub unknown: Vec<String>,
+    /// The log's size afterwards.
+    pub size: u64,
+}
+
+/// `GET /objects?…`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectsQuery {
+    /// `national` (the default) or `<accord>/<channel>`.
+    #[serde(default)]
+    pub collection: Option<String>,
+    /// Only these ids, comma separated.
+    #[serde(default)]
+    pub ids: Option<String>,
+    /// Only these STIX types, comma separated.
+    #[serde(default)]
+    pub kinds: Option<String>,
+    /// Only after this position (`next` of the page before).
+    #[serde(default)]
+    pub after: Option<i64>,
+    /// At most this many (default 100, at most 1000).
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// Every version instead of the latest.
+    #[serde(default)]
+    pub all_versions: bool,
+    /// With the objects themselves.
+    #[serde(default)]
+    pub bodies: bool,
+}
+
+/// One page of a collection.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ObjectsPage {
+    /// The objects in order of acceptance.
+    pub objects: Vec<ObjectInfo>,
+    /// Where the next page starts, when there is more.
+    pub next: Option<i64>,
+}
+
+/// One object as a collection shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ObjectInfo {
+    /// Its id.
+    pub id: String,
+    /// Its version, where it has one.
+    pub version: Option<String>,
+    /// SHA-256 of its canonical bytes, in hex.
+    pub hash: String,
+    /// Its CIDv1.
+    pub cid: String,
+    /// Its effective label.
+    pub label: String,
+    /// When it came into the collection (TAXII's `date_added`).
+    pub added: String,
+    /// The member that released it; absent in `national`.
+    pub origin: Option<String>,
+    /// Its position in that member's log.
+    pub entry: Option<u64>,
+    /// The object, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<serde_json::Value>,
+}
+
+/// One accord.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccordInfo {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// SHA-256 of its text, in hex.
+    pub digest: String,
+    /// Codes of the members that ratified it.
+    pub ratified: Vec<String>,
+    /// Codes of the members that have not.
+    pub waiting: Vec<String>,
+    /// Its channels.
+    pub channels: Vec<ChannelInfo>,
+}
+
+/// One channel of an accord.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelInfo {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// The members that the accord names for it.
+    pub members: Vec<String>,
+    /// Those among whom it is in force; empty when it is not.
+    pub in_force: Vec<String>,
+    /// The highest TLP level allowed.
+    pub ceiling: String,
+    /// Whether it is for exercises.
+    pub exercise: bool,
+}
+
+/// The answer to `POST /accords`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccordReport {
+    /// The accord as it now stands.
+    pub accord: AccordInfo,
+    /// Signatures that were new here.
+    pub new_signatures: usize,
+    /// The signed note as this node now holds it.
+    pub note: String,
+}
+
+/// `POST /pull`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PullRequest {
+    /// Only from this member.
+    #[serde(default)]
+    pub peer: Option<String>,
+    /// Only this `<accord>/<channel>`.
+    #[serde(default)]
+    pub channel: Option<String>,
+}
+
+/// The answer to a pull.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullReport {
+    /// One line a log.
+    pub logs: Vec<PullResult>,
+}
+
+/// How one log's pull went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullResult {
+    /// The member pulled from.
+    pub peer: String,
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// Entries held before.
+    pub from: u64,
+    /// Entries held now.
+    pub to: u64,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+}
+
+/// `POST /users`: make or change a national user.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRequest {
+    /// The user's name.
+    pub name: String,
+    /// The new password, if it is to be set.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// May add objects, not only read.
+    #[serde(default)]
+    pub write: bool,
+    /// The collections that the user sees (names as in [`CollectionInfo`]); empty: all.
+    #[serde(default)]
+    pub collections: Vec<String>,
+}
+
+/// A national user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserInfo {
+    /// The user's name.
+    pub name: String,
+    /// Whether the user may add objects.
+    pub write: bool,
+    /// The collections that the user sees; empty: all.
+    pub collections: Vec<String>,
+    /// Whether a password is set.
+    pub password: bool,
+    /// Tokens in force.
+    pub tokens: usize,
+    /// The password that was made for a new user without one; shown once and kept only as a hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated_password: Option<String>,
+}
+
+/// `POST /users/{name}/token`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    /// Days until it expires; absent: it does not.
+    #[serde(default)]
+    pub days: Option<u32>,
+}
+
+/// A new bearer token; shown once and kept only as a hash.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenReply {
+    /// The token.
+    pub token: String,
+}
+
+/// One kept piece of evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceInfo {
+    /// When it was kept.
+    pub at: String,
+    /// The log concerned, `<accord>/<channel>/<origin>`.
+    pub log: Option<String>,
+    /// Why it was kept.
+    pub reason: String,
+    /// The evidence itself; `kurultai verify` checks it offline.
+    pub text: String,
+}
+
+/// Part of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// Records in the log.
+    pub size: u64,
+    /// The signed checkpoint over them.
+    pub checkpoint: String,
+    /// The records from the asked position on.
+    pub records: Vec<AuditLine>,
+}
+
+/// One record and its position in the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// Its position, from 0.
+    pub index: u64,
+    /// The record.
+    #[serde(flatten)]
+    pub record: AuditRecord,
+}
+
+/// One act that is accounted for. Its canonical JSON is the audit log's entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// When, by the node's clock.
+    pub at: String,
+    /// What: `release`, `refuse`, `wait`, `withdraw`, `accord`, `user`, `token`, `partner-read`,
+    /// `log-refused`, `start`, `stop`.
+    pub what: String,
+    /// Who: a person's name, `automation`, or a member's code.
+    pub who: String,
+    /// The channel or log concerned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub channel: String,
+    /// Ids of the objects concerned, at most 40 a record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
+    /// How many objects (or requests, for `partner-read`) are concerned.
+    #[serde(default)]
+    pub count: u64,
+    /// Why: the rule, the reasons, the person's own words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The policy in force: the accord's name, version and digest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy: String,
+}

@@ -1,0 +1,84 @@
+//! National users, for the operator: a thin layer over `auth`, with an audit record for each act.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use super::types::{AuditRecord, TokenReply, TokenRequest, UserInfo, UserRequest};
+use super::{Shared, json};
+use crate::auth::{Auth, AuthError, Role, UserChange};
+use crate::error::NodeError;
+use crate::node::{Node, blocking};
+use crate::problem::Fault;
+
+pub(super) async fn list(State(node): Shared) -> Result<Json<Vec<UserInfo>>, Fault> {
+    let users = with(&node, |auth| auth.users()).await?;
+    Ok(Json(users.into_iter().map(info).collect()))
+}
+
+pub(super) async fn put(State(node): Shared, body: Bytes) -> Result<Json<UserInfo>, Fault> {
+    let request: UserRequest = json(&body)?;
+    let role = if request.write { Role::Writer } else { Role::Reader };
+    let change = UserChange { password: request.password, role, collections: request.collections };
+    let name = request.name;
+    account(&node, "user", format!("user {name} may {}", if request.write { "read and add" } else { "read" })).await?;
+    let (generated, user) = with(&node, move |auth| {
+        let generated = auth.put_user(&name, &change)?;
+        let user = auth.users()?.into_iter().find(|user| user.name == name);
+        Ok((generated, user.ok_or(AuthError::UnknownUser { name })?))
+    })
+    .await?;
+    Ok(Json(UserInfo { generated_password: generated, ..info(user) }))
+}
+
+pub(super) async fn remove(State(node): Shared, Path(name): Path<String>) -> Result<StatusCode, Fault> {
+    account(&node, "user", format!("user {name} removed")).await?;
+    let of = name.clone();
+    if with(&node, move |auth| auth.remove_user(&of)).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(NodeError::Unknown { what: format!("user {name:?}") }.into())
+    }
+}
+
+pub(super) async fn token(
+    State(node): Shared,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<TokenReply>, Fault> {
+    let request: TokenRequest = if body.is_empty() { TokenRequest::default() } else { json(&body)? };
+    account(&node, "token", format!("a token for user {name}")).await?;
+    let token = with(&node, move |auth| auth.issue_token(&name, request.days)).await?;
+    Ok(Json(TokenReply { token }))
+}
+
+async fn account(node: &Node, what: &str, why: String) -> Result<(), NodeError> {
+    let record = AuditRecord { what: what.to_owned(), who: "operator".into(), why, ..node.record() };
+    node.audit(vec![record]).await
+}
+
+async fn with<T: Send + 'static>(
+    node: &Node,
+    work: impl FnOnce(&Auth) -> Result<T, AuthError> + Send + 'static,
+) -> Result<T, NodeError> {
+    let auth = Arc::clone(node.auth());
+    blocking(move || work(&auth)).await.map_err(|error| match error {
+        AuthError::Store(error) => NodeError::Store(error),
+        AuthError::UnknownUser { name } => NodeError::Unknown { what: format!("user {name:?}") },
+        error => NodeError::request(error.to_string()),
+    })
+}
+
+fn info(user: crate::auth::UserInfo) -> UserInfo {
+    UserInfo {
+        write: user.role >= Role::Writer,
+        name: user.name,
+        collections: user.collections,
+        password: user.password,
+        tokens: user.tokens,
+        generated_password: None,
+    }
+}

@@ -1,0 +1,88 @@
+//! One connection of any surface: bounded, timed, and finished politely at shutdown.
+//!
+//! The three servers (members, national, admin) differ in who may connect and what answers; how a
+//! connection is carried is the same for all and is here.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use crate::node::stopped;
+use crate::limits::{HEADER_BYTES_MAX, HEADER_SECS_MAX, SHUTDOWN_SECS_MAX, STREAMS_MAX};
+
+/// Serves one connection until it ends or the node shuts down; then open requests get a while.
+pub(crate) async fn serve<I, S>(io: I, service: S, mut shutdown: watch::Receiver<bool>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+    S::Future: Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(HEADER_SECS_MAX))
+        .max_buf_size(HEADER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX as u32)
+        .keep_alive_interval(Duration::from_secs(HEADER_SECS_MAX))
+        .keep_alive_timeout(Duration::from_secs(HEADER_SECS_MAX));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    // How a connection ends is its client's affair; nothing of ours depends on it.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stopped(&mut shutdown) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    drop(tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECS_MAX), connection).await);
+}
+
+/// Counts what each caller has open and says when it is enough.
+#[derive(Clone, Default)]
+pub(crate) struct Shares(Arc<Mutex<HashMap<String, usize>>>);
+
+/// One of a caller's share; gives it back when dropped.
+pub(crate) struct Share {
+    shares: Shares,
+    caller: String,
+}
+
+impl Shares {
+    /// One more for `caller`, unless it has `max` already.
+    pub(crate) fn take(&self, caller: &str, max: usize) -> Option<Share> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(caller.to_owned()).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(Share { shares: self.clone(), caller: caller.to_owned() })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut open = self.shares.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.caller) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.caller);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Every bound of the node, each with its reason.
+
+/// LIMIT: bytes of `kurultai.toml`; a hundred times what a member of many channels writes.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// LIMIT: bytes of a key or certificate file; an ML-DSA seed or a PEM chain is a few kilobytes.
+pub const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// LIMIT: bytes of one `POST /objects` body as sent. Every ATT&CK release fits twenty times over.
+pub const ADD_BODY_BYTES_MAX: usize = 256 << 20;
+
+/// LIMIT: bytes of that body after decompression, so that a small file cannot fill the memory.
+pub const ADD_PLAIN_BYTES_MAX: usize = 512 << 20;
+
+/// LIMIT: bytes of any other admin request. The largest is an accord note.
+pub const ADMIN_BODY_BYTES_MAX: usize = policy::NOTE_BYTES_MAX;
+
+/// LIMIT: refusals or results listed in one answer; the rest is counted.
+pub const ADMIN_ITEMS_MAX: usize = 10_000;
+
+/// LIMIT: objects of one page of `GET /objects`, and the default.
+pub const ADMIN_PAGE_MAX: usize = 1_000;
+
+/// Objects of one page of `GET /objects` unless asked otherwise.
+pub const ADMIN_PAGE_DEFAULT: usize = 100;
+
+/// LIMIT: large bodies that are read at one time; each may take `ADD_PLAIN_BYTES_MAX` of memory.
+pub const ADDS_AT_ONCE_MAX: usize = 1;
+
+/// LIMIT: objects given to the store in one command; its group commit joins several.
+pub const ADD_BATCH_OBJECTS: usize = 1_000;
+
+/// LIMIT: objects that enter a channel in one command: their entries fill some entry bundles.
+pub const RELEASE_BATCH_OBJECTS: usize = 1_024;
+
+/// LIMIT: ids, kinds or hashes that one selection may list.
+pub const SELECTION_ITEMS_MAX: usize = 10_000;
+
+/// LIMIT: rounds of following references when companions are collected: a marking and an identity
+/// refer to identities and markings, never deeper in practice.
+pub const COMPANION_ROUNDS_MAX: usize = 4;
+
+/// LIMIT: ids in one audit record, so that the record stays below an entry's 4096 bytes.
+pub const AUDIT_IDS_MAX: usize = 30;
+
+/// LIMIT: bytes of free text (who, why) in one audit record, for the same reason.
+pub const AUDIT_TEXT_BYTES_MAX: usize = 1_000;
+
+/// LIMIT: bytes of one audit record: a log entry's own ceiling.
+pub const AUDIT_RECORD_BYTES_MAX: usize = 4_096;
+
+/// LIMIT: records of one page of `GET /audit`.
+pub const AUDIT_PAGE_MAX: u64 = 1_024;
+
+/// LIMIT: connections of partners at one time. A partner needs two; fifty partners with restarts
+/// under way stay below it.
+pub const MEMBER_CONNECTIONS_MAX: usize = 256;
+
+/// LIMIT: connections of one partner at one time, so that one cannot use up everybody's.
+pub const MEMBER_CONNECTIONS_EACH_MAX: usize = 32;
+
+/// LIMIT: connections of national tools at one time.
+pub const NATIONAL_CONNECTIONS_MAX: usize = 1_024;
+
+/// LIMIT: connections of the operator at one time.
+pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+
+/// LIMIT: seconds for a TLS handshake; a satellite link needs three.
+pub const HANDSHAKE_SECS_MAX: u64 = 15;
+
+/// LIMIT: HTTP/2 requests open at one time on one connection.
+pub const STREAMS_MAX: u32 = 64;
+
+/// LIMIT: seconds for the headers of a request.
+pub const HEADER_SECS_MAX: u64 = 15;
+
+/// LIMIT: bytes of the request header buffer of one connection.
+pub const HEADER_BYTES_MAX: usize = 32 << 10;
+
+/// LIMIT: bytes of a cosignature request: one checkpoint's lines of two kinds.
+pub const COSIGNATURES_BYTES_MAX: usize = 16 << 10;
+
+/// LIMIT: signature lines of one cosignature request.
+pub const COSIGNATURES_MAX: usize = 4;
+
+/// Events kept for a listener that reads slowly; past that it is told to look at everything.
+pub const EVENTS_KEPT: usize = 256;
+
+/// Seconds between comment lines on an idle event stream, so that both ends notice a dead link.
+pub const EVENTS_PING_SECS: u64 = 15;
+
+/// Seconds without any byte on an event stream after which the listener reconnects.
+pub const EVENTS_SILENT_SECS_MAX: u64 = 45;
+
+/// LIMIT: bytes of one line of an event stream.
+pub const EVENT_LINE_BYTES_MAX: usize = 1_024;
+
+/// Seconds of the first pause after a failure; doubles until `RETRY_SECS_MAX`.
+pub const RETRY_SECS_MIN: u64 = 1;
+
+/// LIMIT: seconds of the longest pause after failures: a partner that returns is heard within it.
+pub const RETRY_SECS_MAX: u64 = 300;
+
+/// LIMIT: seconds that one pull of one log may take before it is abandoned and taken up again
+/// where it stood. A catch-up keeps what it has stored, so nothing is lost.
+pub const PULL_SECS_MAX: u64 = 3_600;
+
+/// LIMIT: seconds that open requests get to finish at shutdown.
+pub const SHUTDOWN_SECS_MAX: u64 = 10;
+
+/// Seconds between audit records of what partners have read.
+pub const READS_FLUSH_SECS: u64 = 600;
+
+/// Failures in a row after which a partner is an alarm: with the growing pauses, about a minute.
+pub const FAILURES_ALARM: u32 = 6;
+
+/// LIMIT: accords installed at one time; each costs one small file and its logs.
+pub const ACCORDS_MAX: usize = 64;
+
+const _: () = assert!(AUDIT_IDS_MAX * 110 < AUDIT_RECORD_BYTES_MAX);
+const _: () = assert!(MEMBER_CONNECTIONS_EACH_MAX < MEMBER_CONNECTIONS_MAX);
+const _: () = assert!(ADMIN_PAGE_DEFAULT <= ADMIN_PAGE_MAX);

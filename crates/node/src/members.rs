@@ -1,0 +1,272 @@
+//! The member-facing server: what partners may read, over mutual TLS.
+//!
+//! | resource | answer |
+//! |---|---|
+//! | `GET /log/<accord>/<channel>/checkpoint` | the own log's note with its cosignatures |
+//! | `GET /log/<accord>/<channel>/tile/…` | hash tiles and entry bundles |
+//! | `GET /log/<accord>/<channel>/objects/…?skip=k` | compressed bodies |
+//! | `POST /log/<accord>/<channel>/cosignatures` | keeps the caller's cosignatures |
+//! | `GET /events` | server-sent events: `data: <accord>/<channel> <size>` |
+//! | `GET /accords/<name>` | the accord as this member holds it |
+//!
+//! INVARIANT (I2): a request can read own logs and leave cosignatures of what they say; it can
+//! change nothing else. Who asks is the TLS key, looked up anew for every request. A member
+//! outside a channel gets the same 404 as for a channel that does not exist.
+
+mod events;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use log::cosign;
+use log::{Kind, Note, SignatureLine, TilePath};
+use store::Command;
+use sync::tls::Pin;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::accords::Channel;
+use crate::error::NodeError;
+use crate::http::{self, Shares};
+use crate::limits::{
+    COSIGNATURES_BYTES_MAX, COSIGNATURES_MAX, HANDSHAKE_SECS_MAX, HEADER_SECS_MAX, MEMBER_CONNECTIONS_EACH_MAX,
+    MEMBER_CONNECTIONS_MAX,
+};
+use crate::node::{Node, stopped};
+use crate::problem::Fault;
+
+/// Full tiles never change, but only members may have them.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+/// Everything else may change with the next entry or withdrawal.
+const FRESH: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Accepts partners until shutdown.
+///
+/// # Errors
+/// When this node's TLS identity cannot be used.
+pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) -> Result<(), NodeError> {
+    let tls = sync::tls::server_config(node.keys().tls(), node.pins().clone())
+        .map_err(|error| NodeError::Config { place: "the node's TLS key".into(), why: error.to_string() })?;
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let places = Arc::new(Semaphore::new(MEMBER_CONNECTIONS_MAX));
+    let shares = Shares::default();
+    let mut shutdown = node.shutdown();
+    loop {
+        let accepted = tokio::select! {
+            () = stopped(&mut shutdown) => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of file descriptors, most likely: let open connections end first.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!("all places for partners' connections are taken; one was turned away");
+            continue;
+        };
+        let (node, acceptor, shares) = (Arc::clone(&node), acceptor.clone(), shares.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            connection(node, acceptor, stream, shares).await;
+        });
+    }
+}
+
+async fn connection(node: Arc<Node>, acceptor: TlsAcceptor, stream: TcpStream, shares: Shares) {
+    drop(stream.set_nodelay(true));
+    let patience = Duration::from_secs(HANDSHAKE_SECS_MAX);
+    let stream = match tokio::time::timeout(patience, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => return tracing::debug!("a TLS handshake took too long"),
+    };
+    let Some(pin) = sync::tls::pin_of(stream.get_ref().1) else { return };
+    let Some(code) = node.pins().member(&pin) else { return };
+    let Some(_share) = shares.take(&code, MEMBER_CONNECTIONS_EACH_MAX) else {
+        return tracing::warn!(peer = code, "a partner has too many connections; one was turned away");
+    };
+    node.metrics().connections("members", 1);
+    let shared = Arc::clone(&node);
+    let service = service_fn(move |request| {
+        let node = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(answer(node, pin, request).await) }
+    });
+    http::serve(stream, service, node.shutdown()).await;
+    node.metrics().connections("members", -1);
+}
+
+async fn answer(node: Arc<Node>, pin: Pin, request: Request<Incoming>) -> Response {
+    // An accord may have dropped the caller since it connected.
+    let response = match node.pins().member(&pin) {
+        Some(code) => {
+            node.metrics().partner_read(&code);
+            let path = request.uri().path().to_owned();
+            let answered = route(&node, &code, request).await;
+            tracing::debug!(peer = code, path, ok = answered.is_ok(), "partner request");
+            answered.unwrap_or_else(|fault| fault.for_partner().into_response())
+        }
+        None => Fault::not_found().into_response(),
+    };
+    node.metrics().answered("members", response.status().as_u16());
+    response
+}
+
+async fn route(node: &Arc<Node>, caller: &str, request: Request<Incoming>) -> Result<Response, Fault> {
+    let path = request.uri().path().to_owned();
+    if path == "/events" {
+        only(&request, &Method::GET)?;
+        return Ok(events::stream(Arc::clone(node), caller.to_owned()));
+    }
+    if let Some(name) = path.strip_prefix("/accords/") {
+        only(&request, &Method::GET)?;
+        return accord(node, caller, name);
+    }
+    let rest = path.strip_prefix("/log/").ok_or_else(Fault::not_found)?;
+    let mut parts = rest.splitn(3, '/');
+    let (Some(accord), Some(name), Some(resource)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(Fault::not_found());
+    };
+    let channel = readable(node, caller, accord, name).ok_or_else(Fault::not_found)?;
+    match resource {
+        "checkpoint" => {
+            only(&request, &Method::GET)?;
+            checkpoint(node, caller, &channel).await
+        }
+        "cosignatures" => {
+            only(&request, &Method::POST)?;
+            cosignatures(node, caller, &channel, request).await
+        }
+        tile => {
+            let tile = TilePath::parse(tile).map_err(|_| Fault::not_found())?;
+            only(&request, &Method::GET)?;
+            let skip = skip(request.uri().query())?;
+            bytes(node, caller, &channel, tile, skip).await
+        }
+    }
+}
+
+/// The channel, if both this member and the caller are members in force.
+fn readable(node: &Node, caller: &str, accord: &str, channel: &str) -> Option<Channel> {
+    let channel = node.accords().channel(accord, channel, &node.config().code)?;
+    let reads = channel.in_force()?.members.contains(caller);
+    reads.then_some(channel)
+}
+
+fn only(request: &Request<Incoming>, method: &Method) -> Result<(), Fault> {
+    if request.method() == method { Ok(()) } else { Err(Fault::method()) }
+}
+
+async fn checkpoint(node: &Node, caller: &str, channel: &Channel) -> Result<Response, Fault> {
+    let log = channel.log(&node.config().code);
+    let of = log.clone();
+    let (head, note) = node.read(move |store| Ok((store.head(&of)?, store.checkpoint(&of)?))).await?;
+    let note = note.filter(|note| !note.is_empty()).ok_or_else(Fault::not_found)?;
+    node.reads().note(caller, &log, head.map_or(0, |head| head.size));
+    Ok(reply("text/plain; charset=utf-8", FRESH, note.into_bytes()))
+}
+
+async fn bytes(node: &Node, caller: &str, channel: &Channel, tile: TilePath, skip: usize) -> Result<Response, Fault> {
+    let log = channel.log(&node.config().code);
+    node.reads().note(caller, &log, 0);
+    let found = node
+        .read(move |store| match tile.kind {
+            Kind::Objects => store.objects(&log, tile.index, tile.width, skip),
+            Kind::Hashes(_) | Kind::Entries => store.tile(&log, &tile),
+        })
+        .await?
+        .ok_or_else(Fault::not_found)?;
+    // Bodies vanish on withdrawal, so no cache may keep them (I6).
+    let cache = if tile.is_full() && tile.kind != Kind::Objects { IMMUTABLE } else { FRESH };
+    Ok(reply("application/octet-stream", cache, found))
+}
+
+/// An accord that names the caller, with the ratifications known here.
+fn accord(node: &Node, caller: &str, name: &str) -> Result<Response, Fault> {
+    let accords = node.accords();
+    let signed = accords.get(name).filter(|signed| signed.accord().member(caller).is_some());
+    let signed = signed.ok_or_else(Fault::not_found)?;
+    Ok(reply("text/plain; charset=utf-8", FRESH, signed.to_string().into_bytes()))
+}
+
+/// Keeps the caller's cosignatures of the present checkpoint; each line is verified first.
+async fn cosignatures(
+    node: &Node,
+    caller: &str,
+    channel: &Channel,
+    request: Request<Incoming>,
+) -> Result<Response, Fault> {
+    let body = Limited::new(request.into_body(), COSIGNATURES_BYTES_MAX).collect();
+    let body = tokio::time::timeout(Duration::from_secs(HEADER_SECS_MAX), body)
+        .await
+        .map_err(|_| Fault::new(StatusCode::REQUEST_TIMEOUT, "slow", "The request came too slowly", "Send it again."))?
+        .map_err(|_| Fault::too_large(COSIGNATURES_BYTES_MAX))?
+        .to_bytes();
+    let text = std::str::from_utf8(&body).map_err(|_| Fault::request("The lines are not UTF-8."))?;
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() || lines.len() > COSIGNATURES_MAX {
+        return Err(Fault::request(format!("Send 1 to {COSIGNATURES_MAX} signature lines.")));
+    }
+    let member = channel.accord.accord().member(caller).ok_or_else(Fault::not_found)?;
+    let log = channel.log(&node.config().code);
+    let of = log.clone();
+    let head = node.read(move |store| store.head(&of)).await?;
+    let head = head.filter(|head| !head.checkpoint.is_empty()).ok_or_else(Fault::not_found)?;
+    let note = Note::parse(head.checkpoint.as_bytes()).map_err(|error| {
+        tracing::error!(%log, %error, "the own checkpoint cannot be read");
+        Fault::not_found()
+    })?;
+    let mut kept = Vec::with_capacity(lines.len());
+    for line in lines {
+        let parsed = SignatureLine::parse(line).map_err(|error| Fault::request(format!("A line is no signature: {error}.")))?;
+        if !parsed.is_of(&member.witness) {
+            return Err(Fault::new(
+                StatusCode::FORBIDDEN,
+                "not-your-key",
+                "The signature is not by your witness key",
+                format!("Cosign with {}.", member.witness.name()),
+            ));
+        }
+        // A line over an older checkpoint looks like a bad one; the size tells the caller where
+        // this log stands, and it will cosign that when it has pulled it.
+        cosign::verify(note.text(), &parsed, &member.witness).map_err(|_| {
+            Fault::new(
+                StatusCode::CONFLICT,
+                "stale",
+                "The cosignature is not of the present checkpoint",
+                format!("The log's size is {}.", head.size),
+            )
+        })?;
+        kept.push((parsed.name().to_owned(), line.to_owned()));
+    }
+    node.execute(Command::Cosigned { log, size: head.size, lines: kept }).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn skip(query: Option<&str>) -> Result<usize, Fault> {
+    match query {
+        None | Some("") => Ok(0),
+        Some(query) => query
+            .strip_prefix("skip=")
+            .and_then(|number| number.parse::<u16>().ok())
+            .map(usize::from)
+            .ok_or_else(|| Fault::request("The only query is skip=<number below 256>.")),
+    }
+}
+
+fn reply(kind: &'static str, cache: HeaderValue, bytes: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, cache);
+    response
+}

@@ -1,0 +1,157 @@
+//! What the node counts, for Prometheus.
+//!
+//! Labels are closed sets (a surface, an outcome, a member of an accord), never ids, paths or
+//! payloads, so that the number of series is bounded by the accords.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answer {
+    surface: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Surface {
+    surface: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Peer {
+    peer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Log {
+    accord: String,
+    channel: String,
+    origin: String,
+}
+
+/// The node's counters.
+pub struct Metrics {
+    registry: Registry,
+    added: Counter,
+    releases: Family<Outcome, Counter>,
+    withdrawn: Counter,
+    answers: Family<Answer, Counter>,
+    reads: Family<Peer, Counter>,
+    pulls: Family<Outcome, Counter>,
+    connections: Family<Surface, Gauge>,
+    sizes: Family<Log, Gauge>,
+    refused_logs: Gauge,
+    writable: Gauge,
+    disk: Gauge<u64, AtomicU64>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+impl Metrics {
+    /// All counters at zero.
+    pub fn new() -> Metrics {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("kurultai"),
+            added: Counter::default(),
+            releases: Family::default(),
+            withdrawn: Counter::default(),
+            answers: Family::default(),
+            reads: Family::default(),
+            pulls: Family::default(),
+            connections: Family::default(),
+            sizes: Family::default(),
+            refused_logs: Gauge::default(),
+            writable: Gauge::default(),
+            disk: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("objects_added", "Objects taken into the national collection", metrics.added.clone());
+        registry.register("releases", "Release decisions by outcome", metrics.releases.clone());
+        registry.register("withdrawals", "Object versions withdrawn", metrics.withdrawn.clone());
+        registry.register("http_answers", "Answers by surface and status", metrics.answers.clone());
+        registry.register("partner_reads", "Requests of partners for logs", metrics.reads.clone());
+        registry.register("pulls", "Pulls of partners' logs by outcome", metrics.pulls.clone());
+        registry.register("connections", "Open connections by surface", metrics.connections.clone());
+        registry.register("log_entries", "Entries held of each log", metrics.sizes.clone());
+        registry.register("logs_refused", "Partners' logs that are no longer accepted", metrics.refused_logs.clone());
+        registry.register("store_writable", "1 while the store accepts, 0 after a failed write", metrics.writable.clone());
+        registry.register("disk_bytes", "Bytes on disk", metrics.disk.clone());
+        metrics
+    }
+
+    /// Objects came into the national collection.
+    pub fn added(&self, objects: usize) {
+        self.added.inc_by(objects as u64);
+    }
+
+    pub(crate) fn released(&self, outcome: &'static str, objects: usize) {
+        if objects > 0 {
+            self.releases.get_or_create(&Outcome { outcome }).inc_by(objects as u64);
+        }
+    }
+
+    pub(crate) fn withdrawn(&self, versions: usize) {
+        self.withdrawn.inc_by(versions as u64);
+    }
+
+    /// A surface (`taxii`, `members`, `admin`) answered.
+    pub fn answered(&self, surface: &'static str, status: u16) {
+        self.answers.get_or_create(&Answer { surface, status }).inc();
+    }
+
+    pub(crate) fn partner_read(&self, peer: &str) {
+        self.reads.get_or_create(&Peer { peer: peer.to_owned() }).inc();
+    }
+
+    pub(crate) fn pulled(&self, ok: bool) {
+        self.pulls.get_or_create(&Outcome { outcome: if ok { "ok" } else { "failed" } }).inc();
+    }
+
+    pub(crate) fn connections(&self, surface: &'static str, change: i64) {
+        self.connections.get_or_create(&Surface { surface }).inc_by(change);
+    }
+
+    /// The metrics as text, with the present state of the store.
+    ///
+    /// # Errors
+    /// Never in practice: formatting into memory.
+    pub(crate) fn render(
+        &self,
+        heads: &[(store::LogName, store::Head)],
+        writable: bool,
+        disk: u64,
+    ) -> Result<String, fmt::Error> {
+        for (name, head) in heads {
+            let labels =
+                Log { accord: name.accord.clone(), channel: name.channel.clone(), origin: name.origin.clone() };
+            self.sizes.get_or_create(&labels).set(i64::try_from(head.size).unwrap_or(i64::MAX));
+        }
+        self.refused_logs.set(heads.iter().filter(|(_, head)| head.refused.is_some()).count() as i64);
+        self.writable.set(i64::from(writable));
+        self.disk.set(disk);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

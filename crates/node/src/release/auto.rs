@@ -1,0 +1,127 @@
+//! Automatic release: for each channel in `auto` mode, what is added is released as the operator's
+//! bounds allow.
+//!
+//! How far a channel's automation has come is a setting, so a restart goes on where it stood and
+//! nothing is decided twice. A channel that comes into `auto` mode begins with what is added from
+//! then on: switching automation on never releases the past.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use policy::{ReleaseMode, Trigger};
+use store::{Collection, Command, Event, Query, Seq, StoreError};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::accords::Channel;
+use crate::admin::types::ReleaseReport;
+use crate::error::NodeError;
+use crate::limits::{RELEASE_BATCH_OBJECTS, RETRY_SECS_MAX, RETRY_SECS_MIN};
+use crate::node::{Node, stopped};
+
+impl Node {
+    /// The channels in force whose release is automatic.
+    pub(crate) fn automatic(&self) -> Vec<Channel> {
+        let mut channels = self.accords().channels(&self.config().code);
+        channels.retain(|channel| {
+            self.config().mode(&channel.accord.accord().name, &channel.name) != ReleaseMode::Manual
+        });
+        channels
+    }
+
+    /// Releases what was added since the last time, in every automatic channel. Answers with the
+    /// number of objects that were released.
+    ///
+    /// # Errors
+    /// What the store said; the next run takes up what is left.
+    pub async fn run_automation(&self) -> Result<usize, NodeError> {
+        let mut released = 0;
+        for channel in self.automatic() {
+            released += self.run_channel(&channel).await?;
+        }
+        Ok(released)
+    }
+
+    async fn run_channel(&self, channel: &Channel) -> Result<usize, NodeError> {
+        let mut after = self.automation_cursor(channel).await?;
+        let mut released = 0;
+        loop {
+            let query =
+                Query { after: Some(after), all_versions: true, limit: RELEASE_BATCH_OBJECTS, ..Query::default() };
+            let page = self.read(move |store| store.page(&Collection::National, &query)).await?;
+            let Some(last) = page.records.last().map(|record| record.seq) else { return Ok(released) };
+            let more = page.more;
+            let mut report = ReleaseReport::default();
+            self.release_batch(channel, page.records, &Trigger::Automation, false, &mut HashSet::new(), &mut report)
+                .await?;
+            released += report.released;
+            self.keep_cursor(channel, last).await?;
+            after = last;
+            if !more {
+                return Ok(released);
+            }
+        }
+    }
+
+    /// How far a channel's automation has come; begins it now if it has not begun.
+    pub(crate) async fn automation_cursor(&self, channel: &Channel) -> Result<Seq, StoreError> {
+        let key = cursor_key(channel);
+        let setting = self.read(move |store| store.get(&key)).await?;
+        match setting.and_then(|value| std::str::from_utf8(&value).ok()?.parse::<Seq>().ok()) {
+            Some(after) => Ok(after),
+            None => {
+                let from = self.clock().micros();
+                self.keep_cursor(channel, from).await?;
+                Ok(from)
+            }
+        }
+    }
+
+    async fn keep_cursor(&self, channel: &Channel, at: Seq) -> Result<(), StoreError> {
+        let command = Command::Put { key: cursor_key(channel), value: Some(at.to_string().into_bytes()) };
+        self.execute(command).await.map(drop)
+    }
+}
+
+fn cursor_key(channel: &Channel) -> String {
+    format!("auto/{}", channel.full_name())
+}
+
+/// Runs the automation whenever objects are added or the accords change, until shutdown.
+pub(crate) async fn automate(node: Arc<Node>) {
+    let mut events = node.events();
+    let mut accords = node.accords_changed();
+    let mut shutdown = node.shutdown();
+    let mut pause = None;
+    node.set_automation_runs(true);
+    loop {
+        match node.run_automation().await {
+            Ok(_) => pause = None,
+            Err(error) => {
+                tracing::error!(%error, "automatic release failed and will be tried again");
+                let next = pause.map_or(RETRY_SECS_MIN, |secs: u64| (secs * 2).min(RETRY_SECS_MAX));
+                pause = Some(next);
+            }
+        }
+        let retry = async {
+            match pause {
+                Some(secs) => tokio::time::sleep(std::time::Duration::from_secs(secs)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let added = async {
+            loop {
+                match events.recv().await {
+                    Ok(Event::Changed(Collection::National)) | Err(RecvError::Lagged(_)) => return true,
+                    Ok(_) => {}
+                    Err(RecvError::Closed) => return false,
+                }
+            }
+        };
+        tokio::select! {
+            () = stopped(&mut shutdown) => return,
+            go_on = added => if !go_on { return },
+            _ = accords.changed() => {}
+            () = retry => {}
+        }
+    }
+}

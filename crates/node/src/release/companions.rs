@@ -1,0 +1,48 @@
+//! What comes along with a released object: its markings and its author.
+//!
+//! A partner that gets an object without them can neither tell what it may do with it nor whom to
+//! ask. They are found in the national collection by following `object_marking_refs`, granular
+//! markings and `created_by_ref`; those of a companion count as well. What this member does not
+//! hold (the well-known TLP markings, a foreign author) is passed over in silence.
+
+use std::collections::HashSet;
+
+use model::{Hash, Id, Object};
+use store::{Collection, Record, Store, StoreError};
+
+use crate::limits::COMPANION_ROUNDS_MAX;
+
+/// The latest versions of the companions of `records` that are not in `seen` yet, which they join.
+pub(super) fn of(
+    store: &Store,
+    records: &[Record],
+    seen: &mut HashSet<(Id, Option<Hash>)>,
+) -> Result<Vec<Record>, StoreError> {
+    let mut companions = Vec::new();
+    let mut wave = records.to_vec();
+    for _ in 0..COMPANION_ROUNDS_MAX {
+        let mut found = Vec::new();
+        for (record, bytes) in wave.iter().zip(store.bodies(&wave)?) {
+            // Held bytes were accepted once; should they ever fail to read, the object still goes.
+            let Ok(object) = Object::parse(&bytes) else {
+                tracing::error!(object = %record.id, "a held object cannot be read");
+                continue;
+            };
+            for id in object.marking_refs().iter().chain(object.created_by()) {
+                if !seen.insert((id.clone(), None)) {
+                    continue;
+                }
+                let Some(latest) = store.latest(&Collection::National, id)? else { continue };
+                if seen.insert((latest.id.clone(), Some(latest.hash))) {
+                    found.push(latest);
+                }
+            }
+        }
+        if found.is_empty() {
+            break;
+        }
+        companions.extend(found.iter().cloned());
+        wave = found;
+    }
+    Ok(companions)
+}

@@ -1,0 +1,43 @@
+//! The node as the TAXII surface sees it.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use model::Object;
+use store::{Outcome, Seq, Store, StoreError};
+
+use crate::node::Node;
+use crate::taxii::{Host, Listing};
+
+/// A node behind TAXII.
+pub(super) struct TaxiiHost(pub(super) Arc<Node>);
+
+impl Host for TaxiiHost {
+    fn title(&self) -> String {
+        format!("Kurultai node of {}", self.0.config().name)
+    }
+
+    fn store(&self) -> &Store {
+        self.0.store()
+    }
+
+    fn now(&self) -> Seq {
+        self.0.clock().micros()
+    }
+
+    fn collections(&self) -> Arc<[Listing]> {
+        self.0.collections()
+    }
+
+    fn add(&self, objects: Vec<Object>, by: &str) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>> {
+        let node = Arc::clone(&self.0);
+        let by = by.to_owned();
+        Box::pin(async move {
+            let count = objects.len();
+            let label = node.intake_label();
+            let outcomes = node.add(objects, label).await?;
+            tracing::debug!(user = by, count, "objects taken in over TAXII");
+            Ok(outcomes)
+        })
+    }
+}
