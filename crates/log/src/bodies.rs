@@ -92,22 +92,25 @@ pub fn decode(bundle: &[u8], expected: usize) -> Result<Vec<Vec<u8>>, BodiesErro
 /// The same bundle with the bodies of which `withdrawn` answers true replaced by nothing.
 ///
 /// # Errors
-/// [`BodiesError`] for a malformed bundle.
+/// [`BodiesError`] for a malformed bundle, or one of more than 256 bodies.
 pub fn blank(bundle: &[u8], withdrawn: &dyn Fn(usize) -> bool) -> Result<Vec<u8>, BodiesError> {
-    rewrite(bundle, TILE_WIDTH as usize, |index| !withdrawn(index))
+    let width = TILE_WIDTH as usize;
+    let mut reader = Reader::new(bundle)?;
+    let (_, blanked) = rewrite(&mut reader, width, |index| !withdrawn(index))?;
+    match reader.next()? {
+        None => Ok(blanked),
+        Some(_) => Err(BodiesError::TooMany { expected: width }),
+    }
 }
 
 /// The bodies `from..to` of a bundle: earlier ones are replaced by nothing, later ones are absent.
 /// What a reader that holds the first `from` already is sent, as the bundle of width `to`.
 ///
 /// # Errors
-/// [`BodiesError`] for a malformed bundle, or one of fewer than `to` bodies.
+/// [`BodiesError`] for a bundle that is malformed before body `to`, or has fewer than `to`.
 pub fn take(bundle: &[u8], from: usize, to: usize) -> Result<Vec<u8>, BodiesError> {
-    let mut bodies = 0;
-    let taken = rewrite(bundle, to, |index| {
-        bodies = index + 1;
-        index >= from
-    })?;
+    let mut reader = Reader::new(bundle)?;
+    let (bodies, taken) = rewrite(&mut reader, to, |index| index >= from)?;
     if bodies < to {
         Err(BodiesError::TooFew {
             bodies,
@@ -118,24 +121,26 @@ pub fn take(bundle: &[u8], from: usize, to: usize) -> Result<Vec<u8>, BodiesErro
     }
 }
 
-/// Copies the first `limit` bodies, or as many as there are, leaving out those that `keep` refuses.
+/// Copies the next `limit` bodies, or as many as there are, and says how many; those that `keep`
+/// refuses become empty.
 fn rewrite(
-    bundle: &[u8],
+    reader: &mut Reader<'_>,
     limit: usize,
-    mut keep: impl FnMut(usize) -> bool,
-) -> Result<Vec<u8>, BodiesError> {
-    let mut reader = Reader::new(bundle)?;
+    keep: impl Fn(usize) -> bool,
+) -> Result<(usize, Vec<u8>), BodiesError> {
     let mut writer = Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(BodiesError::Zstd)?;
-    for index in 0..limit {
+    let mut bodies = 0;
+    while bodies < limit {
         let Some(body) = reader.next()? else { break };
-        let body = if keep(index) { body } else { &[] };
+        let body = if keep(bodies) { body } else { &[] };
         let length = (body.len() as u32).to_be_bytes();
         writer
             .write_all(&length)
             .and_then(|()| writer.write_all(body))
             .map_err(BodiesError::Zstd)?;
+        bodies += 1;
     }
-    writer.finish().map_err(BodiesError::Zstd)
+    Ok((bodies, writer.finish().map_err(BodiesError::Zstd)?))
 }
 
 /// Reads body after body out of a compressed bundle.

@@ -358,10 +358,16 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// An Ed25519 public key, unless the bytes are not a point or one of small order.
+/// An Ed25519 public key, unless the bytes are not a point, one of small order, or a second
+/// spelling of a point (y not reduced), on which implementations disagree.
 fn ed25519_public(public: &[u8]) -> Option<ed25519_dalek::VerifyingKey> {
     let key = ed25519_dalek::VerifyingKey::from_bytes(public.try_into().ok()?).ok()?;
-    if key.is_weak() { None } else { Some(key) }
+    let canonical = key.to_edwards().compress().to_bytes() == key.to_bytes();
+    if canonical && !key.is_weak() {
+        Some(key)
+    } else {
+        None
+    }
 }
 
 /// Names in notes are not empty and have no spaces, plus signs or control characters.

@@ -67,7 +67,12 @@ impl TilePath {
     /// All tiles of `kind` that hold leaves `from..to` of a tree of `size` leaves (level 0 only:
     /// bundles, or the lowest hash tiles), in order.
     pub fn range(kind: Kind, from: u64, to: u64, size: u64) -> impl Iterator<Item = TilePath> {
-        let end = to.min(size).div_ceil(TILE_WIDTH);
+        let to = to.min(size);
+        let end = if from < to {
+            to.div_ceil(TILE_WIDTH)
+        } else {
+            0
+        };
         (from / TILE_WIDTH..end).filter_map(move |index| TilePath::at(kind, index, size))
     }
 
