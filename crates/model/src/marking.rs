@@ -279,9 +279,8 @@ impl Handling {
             Some(_) => return None,
             None => None,
         };
-        let words = self.caveats.iter().chain(&self.purposes).flatten();
-        let good = self.extension_type == "property-extension"
-            && words.fold(true, |good, word| good && is_word(word));
+        let mut words = self.caveats.iter().chain(&self.purposes).flatten();
+        let good = self.extension_type == "property-extension" && words.all(|word| is_word(word));
         good.then_some(PartialLabel {
             tlp: None,
             releasable_to,

@@ -43,7 +43,7 @@ impl Object {
     /// Everything that the crate's comment lists, with a pointer to the value at fault.
     pub fn parse(bytes: &[u8]) -> Result<Object, Refusal> {
         json::utf8(bytes)?;
-        match Picks::read(bytes) {
+        match Picks::read(window(bytes)) {
             Ok((picks, length)) if length == bytes.len() => picks.finish(bytes.into()),
             Err(Stop::Refused(fault)) => Err(fault.into()),
             Ok(_) | Err(Stop::NotCanonical) => {
@@ -55,7 +55,7 @@ impl Object {
     /// Reads one STIX object from the start of `bytes`, which has been checked as UTF-8 and begins
     /// with the object's brace. The second value is the object's length, when it could be found.
     pub(crate) fn parse_prefix(bytes: &[u8]) -> (Result<Object, Refusal>, Option<usize>) {
-        match Picks::read(bytes) {
+        match Picks::read(window(bytes)) {
             Ok((picks, length)) => (picks.finish(bytes[..length].into()), Some(length)),
             Err(Stop::Refused(fault)) => (Err(fault.into()), None),
             Err(Stop::NotCanonical) => match rebuild::prefix(bytes, OBJECT_BYTES_MAX) {
@@ -406,6 +406,12 @@ impl Facts {
             refs,
         }
     }
+}
+
+/// As much as a canonical object may fill, and one byte more: what is larger looks unfinished to the
+/// strict reader, and the rebuilding one says why. So neither keeps more than one object's worth.
+fn window(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(OBJECT_BYTES_MAX + 1)]
 }
 
 fn sorted(mut ids: Vec<Id>) -> Box<[Id]> {

@@ -222,6 +222,9 @@ impl Reader<'_> {
         self.out.push(b'"');
         loop {
             let end = text::plain_end(self.bytes, self.at);
+            if end - self.at > self.bytes_max.saturating_sub(self.out.len()) {
+                return Err(Fault::new(Reason::TooLarge));
+            }
             self.out.extend_from_slice(&self.bytes[self.at..end]);
             self.at = end;
             match self.bytes.get(end) {

@@ -68,10 +68,7 @@ fn never_reads_a_label_in_part() {
     ] {
         assert_eq!(Label::parse(text), Err(error), "{text}");
     }
-    assert_eq!(
-        Label::parse(&format!("TLP:RED//CAVEAT {}", "a".repeat(65))).is_err(),
-        true
-    );
+    assert!(Label::parse(&format!("TLP:RED//CAVEAT {}", "a".repeat(65))).is_err());
     assert_eq!(Label::parse(&"TLP:RED ".repeat(400)), Err(TooLong));
 }
 

@@ -183,7 +183,7 @@ fn labels_combine_markings_and_fall_back_field_by_field() {
     assert_eq!(of(&[&unheld, &exercise]), "TLP:RED//PURPOSE ct//EXERCISE");
     assert_eq!(
         label_of(
-            &[unheld.clone()],
+            std::slice::from_ref(&unheld),
             &|_| Some(MarkingMeaning::Unknown),
             &label("TLP:CLEAR")
         ),
