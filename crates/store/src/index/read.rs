@@ -1,0 +1,495 @@
+//! Asking the SQLite index.
+
+use std::sync::Arc;
+
+use model::{Hash, Id, Timestamp};
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
+
+use super::sqlite::Reader;
+use super::{Held, Key, Location, Shown, State};
+use crate::error::StoreError;
+use crate::limits::PAGE_RECORDS_MAX;
+use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
+
+/// The columns of a record, `s` being `shown` and `o` being `object`.
+const RECORD: &str = "SELECT s.seq, s.object, o.uuid, s.kind, o.version, o.hash, s.log, s.entry, s.label, o.marks, s.state
+    FROM shown s JOIN object o ON o.seq = s.object";
+
+impl Reader {
+    pub(super) fn held(&mut self, keys: &[Key]) -> Result<Vec<Vec<Held>>, StoreError> {
+        let mut all = Vec::with_capacity(keys.len());
+        for key in keys {
+            let mut versions = Vec::new();
+            {
+                let mut find = self.db.prepare_cached(
+                    "SELECT o.seq, o.version, o.hash, n.text FROM object o JOIN name n ON n.id = o.kind WHERE o.uuid = ?1",
+                )?;
+                let mut rows = find.query([key.uuid])?;
+                while let Some(row) = rows.next()? {
+                    if row.get_ref(3)?.as_str().ok() == Some(&*key.kind) {
+                        versions.push(Held {
+                            object: row.get(0)?,
+                            version: row.get(1)?,
+                            hash: Hash(row.get(2)?),
+                            shown: Vec::new(),
+                        });
+                    }
+                }
+            }
+            for held in &mut versions {
+                held.shown = self.shown(held.object)?;
+            }
+            all.push(versions);
+        }
+        Ok(all)
+    }
+
+    fn shown(&mut self, object: Seq) -> Result<Vec<Shown>, StoreError> {
+        let rows: Vec<(i64, Seq, Option<i64>, Option<i64>, i64)> = self
+            .db
+            .prepare_cached("SELECT collection, seq, log, entry, state FROM shown WHERE object = ?1 ORDER BY collection, seq")?
+            .query_map([object], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+            .collect::<Result<_, _>>()?;
+        rows.into_iter()
+            .map(|(collection, seq, log, entry, state)| {
+                let log = match (log, entry) {
+                    (Some(log), Some(entry)) => Some((self.log_name(log)?, entry as u64)),
+                    _ => None,
+                };
+                Ok(Shown {
+                    collection: self.collection_name(collection)?,
+                    seq,
+                    log,
+                    state: state_of(state)?,
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn page(
+        &mut self,
+        collection: &Collection,
+        query: &Query,
+    ) -> Result<Page, StoreError> {
+        let Some(number) = self.collection_number(collection)? else {
+            return Ok(Page::default());
+        };
+        let limit = query.limit.min(PAGE_RECORDS_MAX);
+        let after = query.after.unwrap_or(i64::MIN);
+        let lowest = if query.all_versions {
+            State::Older as i64
+        } else {
+            State::Latest as i64
+        };
+        let mut records = if !query.ids.is_empty() {
+            self.records_of(number, query, after, lowest)?
+        } else if query.kinds.is_empty() {
+            let sql = format!(
+                "{RECORD} WHERE s.collection = ?1 AND s.seq > ?2 AND s.state BETWEEN ?3 AND 1 ORDER BY s.seq LIMIT ?4"
+            );
+            self.records(&sql, params![number, after, lowest, limit as i64 + 1])?
+        } else {
+            let sql = format!(
+                "{RECORD} WHERE s.collection = ?1 AND s.kind = ?5 AND s.seq > ?2 AND s.state BETWEEN ?3 AND 1 ORDER BY s.seq LIMIT ?4"
+            );
+            let mut found = Vec::new();
+            for kind in unique(&query.kinds) {
+                let Some(kind) = self.name_number(kind)? else {
+                    continue;
+                };
+                found.append(
+                    &mut self
+                        .records(&sql, params![number, after, lowest, limit as i64 + 1, kind])?,
+                );
+            }
+            found.sort_by_key(|record| record.seq);
+            found
+        };
+        let more = records.len() > limit;
+        records.truncate(limit);
+        Ok(Page { records, more })
+    }
+
+    /// The records of named objects, found by way of the objects themselves.
+    fn records_of(
+        &mut self,
+        collection: i64,
+        query: &Query,
+        after: Seq,
+        lowest: i64,
+    ) -> Result<Vec<Record>, StoreError> {
+        let sql = format!(
+            "{RECORD} WHERE o.uuid = ?3 AND s.collection = ?1 AND s.seq > ?2 AND s.state BETWEEN ?4 AND 1"
+        );
+        let mut found = Vec::new();
+        let mut ids: Vec<&Id> = query.ids.iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            let records = self.records(&sql, params![collection, after, id.uuid(), lowest])?;
+            found.extend(records.into_iter().filter(|record| record.id == *id));
+        }
+        found.retain(|record| {
+            query.kinds.is_empty() || query.kinds.iter().any(|kind| kind == record.id.type_name())
+        });
+        found.sort_by_key(|record| record.seq);
+        Ok(found)
+    }
+
+    fn records(
+        &mut self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut raw = Vec::new();
+        {
+            let mut statement = self.db.prepare_cached(sql)?;
+            let mut rows = statement.query(params)?;
+            while let Some(row) = rows.next()? {
+                raw.push(RawRecord::read(row)?);
+            }
+        }
+        raw.into_iter().map(|raw| self.record(raw)).collect()
+    }
+
+    fn record(&mut self, raw: RawRecord) -> Result<Record, StoreError> {
+        let kind = self.name_text(raw.kind)?;
+        Ok(Record {
+            seq: raw.seq,
+            object: raw.object,
+            id: Id::from_parts(&kind, raw.uuid).map_err(|error| {
+                StoreError::corrupt(format!("the index row at {}", raw.seq), error.to_string())
+            })?,
+            version: raw
+                .version
+                .map(|nanos| Timestamp::from_unix_nanos(i128::from(nanos))),
+            hash: Hash(raw.hash),
+            log: raw.log.map(|log| self.log_name(log)).transpose()?,
+            entry: raw.entry.map(|entry| entry as u64),
+            assigned: self.name_text(raw.label)?,
+            marks: self.name_text(raw.marks)?,
+        })
+    }
+
+    pub(super) fn locate(&mut self, objects: &[Seq]) -> Result<Vec<Location>, StoreError> {
+        let mut find = self.db.prepare_cached(
+            "SELECT first, count, skip, segment, offset, length FROM bundle WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+        )?;
+        let mut places = Vec::with_capacity(objects.len());
+        let mut last: Option<(Seq, i64, i64, i64, i64, i64)> = None;
+        for seq in objects {
+            let covers = |bundle: &(Seq, i64, i64, i64, i64, i64)| {
+                (bundle.0..bundle.0 + bundle.1).contains(seq)
+            };
+            if !last.as_ref().is_some_and(covers) {
+                last = find
+                    .query_row([seq], |row| {
+                        Ok((
+                            row.get(0)?,
+                            row.get(1)?,
+                            row.get(2)?,
+                            row.get(3)?,
+                            row.get(4)?,
+                            row.get(5)?,
+                        ))
+                    })
+                    .optional()?;
+            }
+            let Some((first, count, skip, segment, offset, length)) = last.filter(covers) else {
+                return Err(StoreError::UnknownObject { seq: *seq });
+            };
+            places.push(Location {
+                at: (segment as u64, offset as u64),
+                length: length as usize,
+                body: (seq - first + skip) as usize,
+                bodies: (skip + count) as usize,
+            });
+        }
+        Ok(places)
+    }
+
+    pub(super) fn entry_objects(
+        &mut self,
+        log: &LogName,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Option<Seq>>, StoreError> {
+        let mut objects = vec![None; to.saturating_sub(from) as usize];
+        let Some(log) = self.log_number(log)? else {
+            return Ok(objects);
+        };
+        let mut find = self.db.prepare_cached(
+            "SELECT entry, object FROM entry WHERE log = ?1 AND entry >= ?2 AND entry < ?3",
+        )?;
+        let mut rows = find.query(params![log, from as i64, to as i64])?;
+        while let Some(row) = rows.next()? {
+            let entry: i64 = row.get(0)?;
+            objects[(entry as u64 - from) as usize] = row.get(1)?;
+        }
+        Ok(objects)
+    }
+
+    pub(super) fn blanked(
+        &mut self,
+        log: &LogName,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<u64>, StoreError> {
+        let Some(log) = self.log_number(log)? else {
+            return Ok(Vec::new());
+        };
+        let mut find = self.db.prepare_cached(
+            "SELECT entry FROM blank WHERE log = ?1 AND entry >= ?2 AND entry < ?3",
+        )?;
+        let entries = find.query_map(params![log, from as i64, to as i64], |row| {
+            Ok(row.get::<_, i64>(0)? as u64)
+        })?;
+        Ok(entries.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn heads(
+        &mut self,
+        log: Option<&LogName>,
+    ) -> Result<Vec<(LogName, Head)>, StoreError> {
+        let all = "SELECT id, accord, channel, origin, own, size, root, checkpoint, checkpoint_size, refused FROM log";
+        let mut heads = Vec::new();
+        {
+            let read = |row: &SqlRow<'_>| -> rusqlite::Result<(i64, LogName, Head)> {
+                let name = LogName {
+                    accord: row.get(1)?,
+                    channel: row.get(2)?,
+                    origin: row.get(3)?,
+                };
+                let head = Head {
+                    own: row.get(4)?,
+                    size: row.get::<_, i64>(5)? as u64,
+                    root: log::Hash(row.get(6)?),
+                    checkpoint: row.get(7)?,
+                    checkpoint_size: row.get::<_, i64>(8)? as u64,
+                    refused: row.get(9)?,
+                    cosignatures: Vec::new(),
+                };
+                Ok((row.get(0)?, name, head))
+            };
+            match log {
+                Some(name) => {
+                    let sql = format!("{all} WHERE accord = ?1 AND channel = ?2 AND origin = ?3");
+                    let key = [&name.accord, &name.channel, &name.origin];
+                    heads.extend(
+                        self.db
+                            .prepare_cached(&sql)?
+                            .query_row(key, read)
+                            .optional()?,
+                    );
+                }
+                None => {
+                    let sql = format!("{all} ORDER BY accord, channel, origin");
+                    for head in self.db.prepare_cached(&sql)?.query_map([], read)? {
+                        heads.push(head?);
+                    }
+                }
+            }
+        }
+        for (id, _, head) in &mut heads {
+            head.cosignatures = self
+                .db
+                .prepare_cached(
+                    "SELECT key, line FROM cosignature WHERE log = ?1 AND size = ?2 ORDER BY key",
+                )?
+                .query_map(params![*id, head.checkpoint_size as i64], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
+                .collect::<Result<_, _>>()?;
+        }
+        Ok(heads
+            .into_iter()
+            .map(|(_, name, head)| (name, head))
+            .collect())
+    }
+
+    pub(super) fn settings(
+        &mut self,
+        prefix: &str,
+        exact: bool,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let read = |row: &SqlRow<'_>| Ok((row.get(0)?, row.get(1)?));
+        if exact {
+            let mut find = self
+                .db
+                .prepare_cached("SELECT key, value FROM setting WHERE key = ?1")?;
+            return Ok(find.query_map([prefix], read)?.collect::<Result<_, _>>()?);
+        }
+        let mut find = self.db.prepare_cached(
+            "SELECT key, value FROM setting WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 ORDER BY key",
+        )?;
+        Ok(find.query_map([prefix], read)?.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn kept(&mut self) -> Result<Vec<Kept>, StoreError> {
+        let rows: Vec<(Seq, Option<i64>, String, Vec<u8>)> = self
+            .db
+            .prepare_cached("SELECT at, log, reason, content FROM kept ORDER BY at")?
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        rows.into_iter()
+            .map(|(at, log, reason, content)| {
+                Ok(Kept {
+                    at,
+                    log: log.map(|log| self.log_name(log)).transpose()?,
+                    reason,
+                    content,
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn collections(&mut self) -> Result<Vec<(Collection, u64, u64)>, StoreError> {
+        let mut find = self.db.prepare_cached(
+            "SELECT accord, channel, latest, versions FROM collection ORDER BY accord, channel",
+        )?;
+        let rows = find.query_map([], |row| {
+            let collection = collection_of(row.get(0)?, row.get(1)?);
+            Ok((
+                collection,
+                row.get::<_, i64>(2)? as u64,
+                row.get::<_, i64>(3)? as u64,
+            ))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn collection_number(&self, collection: &Collection) -> Result<Option<i64>, StoreError> {
+        let (accord, channel) = match collection {
+            Collection::National => return Ok(Some(0)),
+            Collection::Channel { accord, channel } => (accord, channel),
+        };
+        let mut find = self
+            .db
+            .prepare_cached("SELECT id FROM collection WHERE accord = ?1 AND channel = ?2")?;
+        Ok(find
+            .query_row([accord, channel], |row| row.get(0))
+            .optional()?)
+    }
+
+    fn name_number(&self, text: &str) -> Result<Option<i64>, StoreError> {
+        let mut find = self
+            .db
+            .prepare_cached("SELECT id FROM name WHERE text = ?1")?;
+        Ok(find.query_row([text], |row| row.get(0)).optional()?)
+    }
+
+    fn log_number(&self, log: &LogName) -> Result<Option<i64>, StoreError> {
+        let mut find = self.db.prepare_cached(
+            "SELECT id FROM log WHERE accord = ?1 AND channel = ?2 AND origin = ?3",
+        )?;
+        Ok(find
+            .query_row([&log.accord, &log.channel, &log.origin], |row| row.get(0))
+            .optional()?)
+    }
+
+    fn name_text(&mut self, id: i64) -> Result<Arc<str>, StoreError> {
+        if let Some(text) = self.names.get(&id) {
+            return Ok(text.clone());
+        }
+        let text: String = self
+            .db
+            .prepare_cached("SELECT text FROM name WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))?;
+        let text: Arc<str> = text.into();
+        if self.names.len() >= crate::limits::LABEL_CLASSES_MAX {
+            self.names.clear();
+        }
+        self.names.insert(id, text.clone());
+        Ok(text)
+    }
+
+    fn log_name(&mut self, id: i64) -> Result<LogName, StoreError> {
+        if let Some(name) = self.logs.get(&id) {
+            return Ok(name.clone());
+        }
+        let mut find = self
+            .db
+            .prepare_cached("SELECT accord, channel, origin FROM log WHERE id = ?1")?;
+        let name = find.query_row([id], |row| {
+            Ok(LogName {
+                accord: row.get(0)?,
+                channel: row.get(1)?,
+                origin: row.get(2)?,
+            })
+        })?;
+        self.logs.insert(id, name.clone());
+        Ok(name)
+    }
+
+    fn collection_name(&mut self, id: i64) -> Result<Collection, StoreError> {
+        if let Some(name) = self.collections.get(&id) {
+            return Ok(name.clone());
+        }
+        let mut find = self
+            .db
+            .prepare_cached("SELECT accord, channel FROM collection WHERE id = ?1")?;
+        let name = find.query_row([id], |row| Ok(collection_of(row.get(0)?, row.get(1)?)))?;
+        self.collections.insert(id, name.clone());
+        Ok(name)
+    }
+}
+
+/// A record as the row has it, names still being numbers.
+struct RawRecord {
+    seq: Seq,
+    object: Seq,
+    uuid: [u8; 16],
+    kind: i64,
+    version: Option<i64>,
+    hash: [u8; 32],
+    log: Option<i64>,
+    entry: Option<i64>,
+    label: i64,
+    marks: i64,
+}
+
+impl RawRecord {
+    fn read(row: &SqlRow<'_>) -> rusqlite::Result<RawRecord> {
+        Ok(RawRecord {
+            seq: row.get(0)?,
+            object: row.get(1)?,
+            uuid: row.get(2)?,
+            kind: row.get(3)?,
+            version: row.get(4)?,
+            hash: row.get(5)?,
+            log: row.get(6)?,
+            entry: row.get(7)?,
+            label: row.get(8)?,
+            marks: row.get(9)?,
+        })
+    }
+}
+
+fn state_of(number: i64) -> Result<State, StoreError> {
+    [State::Older, State::Latest, State::Standby]
+        .into_iter()
+        .find(|state| *state as i64 == number)
+        .ok_or_else(|| {
+            StoreError::corrupt(
+                "the index",
+                format!("a record has the unknown state {number}"),
+            )
+        })
+}
+
+fn collection_of(accord: String, channel: String) -> Collection {
+    if accord.is_empty() {
+        Collection::National
+    } else {
+        Collection::Channel { accord, channel }
+    }
+}
+
+fn unique(kinds: &[String]) -> Vec<&str> {
+    let mut kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}

@@ -1,0 +1,333 @@
+//! What a change means: from accepted objects and log entries to rows of the index.
+//!
+//! The same code serves a live command, the roll-forward after a crash and a full rebuild, so
+//! that all three give the same answers. A plan reads the index and its own pending rows, and
+//! writes nothing.
+//!
+//! INVARIANT: within one collection, one object has exactly one `Latest` record if it has any,
+//! and it is the newest version shown there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::{Class, Hash, Object, Succession, Timestamp};
+
+use crate::error::StoreError;
+use crate::index::{Held, Index, Key, Row, Shown, State};
+use crate::types::{Collection, LogName, Seq};
+
+/// What the index must know of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) key: Key,
+    version: Option<i64>,
+    pub(crate) hash: Hash,
+    marks: Arc<str>,
+    class: Class,
+}
+
+impl Facts {
+    pub(crate) fn of(object: &Object) -> Facts {
+        let marks: Vec<&str> = object.marking_refs().iter().map(|id| id.as_str()).collect();
+        Facts {
+            key: Key::of(object.id()),
+            version: object.version().map(nanos),
+            hash: object.hash(),
+            marks: marks.join(" ").into(),
+            class: object.class(),
+        }
+    }
+}
+
+/// A version as the index keeps it. `model` refuses versions outside the range of an `i64`.
+pub(crate) fn nanos(time: Timestamp) -> i64 {
+    i64::try_from(time.unix_nanos()).unwrap_or(if time.unix_nanos() < 0 {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
+}
+
+/// How an object stands to what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing of this version is held.
+    New,
+    /// The same bytes are held at this position.
+    Same(Seq),
+    /// Other bytes are held under the same id and version.
+    Conflict(Hash),
+}
+
+/// Rows in the making.
+pub(crate) struct Plan<'a> {
+    index: &'a dyn Index,
+    known: HashMap<Key, Vec<Held>>,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(index: &'a dyn Index) -> Plan<'a> {
+        Plan {
+            index,
+            known: HashMap::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Reads in one go what is held of these objects.
+    pub(crate) fn prefetch<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k Key>,
+    ) -> Result<(), StoreError> {
+        let mut unknown: Vec<Key> = keys
+            .filter(|key| !self.known.contains_key(*key))
+            .cloned()
+            .collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        for (held, key) in self.index.held(&unknown)?.into_iter().zip(unknown) {
+            self.known.insert(key, held);
+        }
+        Ok(())
+    }
+
+    fn held(&mut self, key: &Key) -> Result<&mut Vec<Held>, StoreError> {
+        self.prefetch(std::iter::once(key))?;
+        Ok(self.known.entry(key.clone()).or_default())
+    }
+
+    /// How an object stands to what is held, this plan's own rows included.
+    pub(crate) fn standing(&mut self, facts: &Facts) -> Result<Standing, StoreError> {
+        let time = |version: Option<i64>| {
+            version.map(|nanos| Timestamp::from_unix_nanos(i128::from(nanos)))
+        };
+        for held in self.held(&facts.key)?.iter() {
+            match model::succession(
+                (time(held.version), held.hash),
+                (time(facts.version), facts.hash),
+                facts.class,
+            ) {
+                Succession::Same => return Ok(Standing::Same(held.object)),
+                Succession::Conflict => return Ok(Standing::Conflict(held.hash)),
+                _ => {}
+            }
+        }
+        Ok(Standing::New)
+    }
+
+    /// Takes a new object at `seq`.
+    pub(crate) fn object(&mut self, seq: Seq, facts: &Facts) -> Result<(), StoreError> {
+        let (version, hash) = (facts.version, facts.hash);
+        self.held(&facts.key)?.push(Held {
+            object: seq,
+            version,
+            hash,
+            shown: Vec::new(),
+        });
+        self.rows.push(Row::Object {
+            seq,
+            key: facts.key.clone(),
+            version,
+            hash,
+            marks: facts.marks.clone(),
+        });
+        Ok(())
+    }
+
+    /// Whether `log` shows exactly this object in the collection.
+    pub(crate) fn is_shown(
+        &mut self,
+        key: &Key,
+        hash: &Hash,
+        collection: &Collection,
+        log: &LogName,
+    ) -> Result<bool, StoreError> {
+        let by_log = |shown: &Shown| {
+            shown.collection == *collection
+                && shown.log.as_ref().is_some_and(|(name, _)| name == log)
+        };
+        Ok(self
+            .held(key)?
+            .iter()
+            .any(|held| held.hash == *hash && held.shown.iter().any(by_log)))
+    }
+
+    /// Whether the national collection has exactly this object.
+    pub(crate) fn is_national(&mut self, facts: &Facts) -> Result<bool, StoreError> {
+        let national = |shown: &Shown| shown.collection == Collection::National;
+        Ok(self
+            .held(&facts.key)?
+            .iter()
+            .any(|held| held.hash == facts.hash && held.shown.iter().any(national)))
+    }
+
+    /// The hash of the object held at a position, if it is this object.
+    pub(crate) fn hash_at(&mut self, key: &Key, object: Seq) -> Result<Option<Hash>, StoreError> {
+        Ok(self
+            .held(key)?
+            .iter()
+            .find(|held| held.object == object)
+            .map(|held| held.hash))
+    }
+
+    /// Whether `log` shows any version of this object in the collection.
+    pub(crate) fn shows_any(
+        &mut self,
+        key: &Key,
+        collection: &Collection,
+        log: &LogName,
+    ) -> Result<bool, StoreError> {
+        let by_log = |shown: &Shown| {
+            shown.collection == *collection
+                && shown.log.as_ref().is_some_and(|(name, _)| name == log)
+        };
+        Ok(self
+            .held(key)?
+            .iter()
+            .any(|held| held.shown.iter().any(by_log)))
+    }
+
+    /// Shows the held object `object` in a collection at `seq`.
+    pub(crate) fn show(
+        &mut self,
+        collection: &Collection,
+        seq: Seq,
+        object: Seq,
+        key: &Key,
+        label: &Arc<str>,
+        log: Option<(LogName, u64)>,
+    ) -> Result<(), StoreError> {
+        let mut demoted = None;
+        let versions = self.held(key)?;
+        let Some(mine) = versions.iter().position(|held| held.object == object) else {
+            return Err(StoreError::UnknownObject { seq: object });
+        };
+        let visible =
+            |shown: &&mut Shown| shown.collection == *collection && shown.state != State::Standby;
+        let state = if versions[mine].shown.iter_mut().any(|shown| visible(&shown)) {
+            State::Standby
+        } else {
+            let version = versions[mine].version;
+            let latest = versions.iter_mut().find_map(|held| {
+                let newest = held.version;
+                let shown = held.shown.iter_mut().find(|shown| {
+                    shown.collection == *collection && shown.state == State::Latest
+                })?;
+                Some((newest, shown))
+            });
+            match latest {
+                Some((newest, _)) if newest > version => State::Older,
+                Some((_, shown)) => {
+                    shown.state = State::Older;
+                    demoted = Some(shown.seq);
+                    State::Latest
+                }
+                None => State::Latest,
+            }
+        };
+        versions[mine].shown.push(Shown {
+            collection: collection.clone(),
+            seq,
+            log: log.clone(),
+            state,
+        });
+        if let Some(seq) = demoted {
+            let (before, after) = (State::Latest, Some(State::Older));
+            self.rows.push(Row::State {
+                collection: collection.clone(),
+                seq,
+                before,
+                after,
+            });
+        }
+        let (collection, kind, label) = (collection.clone(), key.kind.clone(), label.clone());
+        self.rows.push(Row::Show {
+            collection,
+            seq,
+            object,
+            kind,
+            label,
+            log,
+            state,
+        });
+        Ok(())
+    }
+
+    /// Removes from a collection what `log` shows of these bytes; gives the entries that had
+    /// brought it.
+    pub(crate) fn hide(
+        &mut self,
+        collection: &Collection,
+        key: &Key,
+        hash: &Hash,
+        log: &LogName,
+    ) -> Result<Vec<u64>, StoreError> {
+        let versions = self.held(key)?;
+        let mut rows = Vec::new();
+        let mut entries = Vec::new();
+        let mut lost_latest = false;
+        for held in versions.iter_mut().filter(|held| held.hash == *hash) {
+            let mut lost = None;
+            held.shown.retain(|shown| {
+                let Some((name, entry)) = &shown.log else {
+                    return true;
+                };
+                if shown.collection != *collection || name != log {
+                    return true;
+                }
+                entries.push(*entry);
+                rows.push(Row::State {
+                    collection: collection.clone(),
+                    seq: shown.seq,
+                    before: shown.state,
+                    after: None,
+                });
+                if shown.state != State::Standby {
+                    lost = Some(shown.state);
+                }
+                false
+            });
+            let Some(state) = lost else { continue };
+            // Another log may have released the very same bytes: it takes the place.
+            match held
+                .shown
+                .iter_mut()
+                .find(|shown| shown.collection == *collection)
+            {
+                Some(standby) => {
+                    rows.push(Row::State {
+                        collection: collection.clone(),
+                        seq: standby.seq,
+                        before: standby.state,
+                        after: Some(state),
+                    });
+                    standby.state = state;
+                }
+                None => lost_latest |= state == State::Latest,
+            }
+        }
+        if lost_latest {
+            let newest = versions
+                .iter_mut()
+                .flat_map(|held| {
+                    let version = held.version;
+                    held.shown.iter_mut().map(move |shown| (version, shown))
+                })
+                .filter(|(_, shown)| shown.collection == *collection && shown.state == State::Older)
+                .max_by_key(|(version, shown)| (*version, shown.seq));
+            if let Some((_, shown)) = newest {
+                shown.state = State::Latest;
+                let (before, after) = (State::Older, Some(State::Latest));
+                rows.push(Row::State {
+                    collection: collection.clone(),
+                    seq: shown.seq,
+                    before,
+                    after,
+                });
+            }
+        }
+        self.rows.append(&mut rows);
+        Ok(entries)
+    }
+}

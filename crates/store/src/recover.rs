@@ -1,0 +1,138 @@
+//! Opening a store: the lock, the journal's end, and what a crash left unfinished.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::Options;
+use crate::blobs::LocalBlobs;
+use crate::error::StoreError;
+use crate::index::{Row, SqliteIndex};
+use crate::journal::{self, Frame, Header, Position};
+use crate::limits::BUNDLE_OBJECTS_MAX;
+use crate::shared::Shared;
+use crate::work::Work;
+use crate::writer::Writer;
+
+/// Frames that recovery applies in one transaction.
+const REPLAY_FRAMES_MAX: usize = 64;
+
+/// Takes the data folder for this process alone. The lock is the operating system's, so that it
+/// ends with the process however that ends.
+pub(crate) fn lock_folder(dir: &Path) -> Result<File, StoreError> {
+    let failed = |error: std::io::Error| {
+        StoreError::io(format!("opening the data folder {}", dir.display()), &error)
+    };
+    fs::create_dir_all(dir).map_err(failed)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join("lock"))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked {
+            dir: dir.to_path_buf(),
+        }),
+        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Opens the back ends and brings the index up to the journal's end.
+pub(crate) fn open(dir: &Path, options: &Options) -> Result<Writer, StoreError> {
+    let index = SqliteIndex::open(&dir.join("index.sqlite"))?;
+    let blobs = match &options.blobs {
+        Some(wrap) => wrap(Box::new(LocalBlobs::new(dir))),
+        None => Box::new(LocalBlobs::new(dir)),
+    };
+    let shared = Arc::new(Shared::new(
+        dir.to_path_buf(),
+        blobs,
+        Box::new(index),
+        options.cache_bytes,
+    ));
+    let (applied, last) = shared.index.applied()?;
+    let mut writer = Writer {
+        shared,
+        clock: options.clock.clone(),
+        logs: HashMap::new(),
+        end: applied,
+        last,
+    };
+    roll_forward(&mut writer, applied)?;
+    let newest = journal::segments(&*writer.shared.blobs)?
+        .last()
+        .copied()
+        .unwrap_or(0);
+    // A fresh segment, so that a torn end is never written over.
+    writer.end = Position {
+        segment: newest + 1,
+        offset: 0,
+    };
+    Ok(writer)
+}
+
+/// Applies every frame that the journal has beyond what the index knows.
+fn roll_forward(writer: &mut Writer, applied: Position) -> Result<(), StoreError> {
+    let shared = writer.shared.clone();
+    for segment in journal::segments(&*shared.blobs)? {
+        if segment < applied.segment {
+            continue;
+        }
+        let from = if segment == applied.segment {
+            applied
+        } else {
+            Position { segment, offset: 0 }
+        };
+        let mut waiting: Vec<Frame> = Vec::new();
+        journal::replay(&*shared.blobs, from, |frame| {
+            // An own log's finished body bundle is read through the index, so what it refers to
+            // must be applied first.
+            if matches!(frame.header, Header::Appended { .. }) || waiting.len() >= REPLAY_FRAMES_MAX
+            {
+                apply(writer, &mut waiting)?;
+            }
+            waiting.push(frame);
+            Ok(())
+        })?;
+        apply(writer, &mut waiting)?;
+    }
+    Ok(())
+}
+
+fn apply(writer: &mut Writer, frames: &mut Vec<Frame>) -> Result<(), StoreError> {
+    let Some(end) = frames.last().map(|frame| frame.next) else {
+        return Ok(());
+    };
+    debug_assert!(REPLAY_FRAMES_MAX < BUNDLE_OBJECTS_MAX * BUNDLE_OBJECTS_MAX);
+    let shared = writer.shared.clone();
+    let mut work = Work::new(&shared, writer.last);
+    for frame in frames.drain(..) {
+        work.replay(&frame, &writer.logs)?;
+    }
+    let mut stale = Vec::new();
+    let files = work.files(&mut stale)?;
+    work.plan.rows.push(Row::Applied {
+        at: end,
+        last: work.last,
+    });
+    shared.blobs.put_all(&files)?;
+    shared.index.apply(&work.plan.rows)?;
+    writer.settle(work, end, &stale);
+    Ok(())
+}
+
+/// Removes the index, so that the next [`open`] derives it anew from the journal.
+pub(crate) fn discard_index(dir: &Path) -> Result<(), StoreError> {
+    for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+        match fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io(format!("removing {name}"), &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
