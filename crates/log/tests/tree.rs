@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use kurultai_log::merkle::{self, leaf_hash, verify_consistency, verify_inclusion};
-use kurultai_log::{Hash, Kind, LoadError, TilePath, Tiles, Tree};
+use kurultai_log::{Hash, Kind, LoadError, ProofError, TilePath, Tiles, Tree};
 use proptest::prelude::*;
 use sha2::Sha256;
 use support::{Log, Random, entry, leaves, naive_root};
@@ -247,6 +247,40 @@ fn tiles_answer_only_from_what_was_asked_for() {
     assert!(Tiles::needed(0, &[(0, 0)]).is_empty());
     assert!(Tiles::verify(0, merkle::empty_root(), BTreeMap::new()).is_ok());
     assert!(Tiles::verify(0, root, BTreeMap::new()).is_err());
+}
+
+#[test]
+fn subtrees_are_checked_as_subtrees() {
+    use kurultai_log::merkle::{verify_subtree_consistency, verify_subtree_inclusion};
+    let leaves = leaves(13);
+    let root = naive_root(&leaves);
+    // Leaves 8 to 13 hang together at the right edge; the proof is the left half.
+    let (part, left) = (naive_root(&leaves[8..13]), naive_root(&leaves[..8]));
+    assert_eq!(
+        verify_subtree_consistency(8, 13, 13, &[left], &part, &root),
+        Ok(())
+    );
+    assert!(verify_subtree_consistency(8, 13, 13, &[part], &left, &root).is_err());
+    // A genuine root and path, of leaves that no tree has under one node.
+    let (a, b) = (leaves[1], leaves[2]);
+    let pair = merkle::node_hash(&a, &b);
+    let refused = Err(ProofError::NotASubtree { start: 1, end: 3 });
+    assert_eq!(verify_subtree_inclusion(1, 1, 3, &a, &[b], &pair), refused);
+    assert_eq!(
+        verify_subtree_consistency(1, 3, 13, &[], &pair, &root),
+        refused
+    );
+    assert_eq!(
+        verify_subtree_inclusion(
+            3,
+            2,
+            4,
+            &leaves[3],
+            &[b],
+            &merkle::node_hash(&b, &leaves[3])
+        ),
+        Ok(())
+    );
 }
 
 fn sizes_to_a_million() -> impl Strategy<Value = u64> {
