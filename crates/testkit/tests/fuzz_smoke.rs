@@ -11,10 +11,30 @@ use testkit::Rng;
 const SEED: u64 = 0xf022;
 const ROUNDS: usize = 10_000;
 
-#[path = "../../../fuzz/bodies/policy_accord.rs"]
-mod policy_accord;
-#[path = "../../../fuzz/bodies/policy_admit.rs"]
-mod policy_admit;
+/// Declares the bodies as modules and a test for each.
+macro_rules! smoke {
+    ($($name:ident = $path:literal;)+) => {
+        $(#[path = $path]
+        #[allow(unreachable_pub, reason = "public for the fuzz target")]
+        mod $name;)+
+
+        $(#[test]
+        fn $name() {
+            smoke(stringify!($name), $name::run, $name::seeds());
+        })+
+    };
+}
+
+smoke! {
+    log_bodies = "../../../fuzz/bodies/log_bodies.rs";
+    log_checkpoint = "../../../fuzz/bodies/log_checkpoint.rs";
+    log_entry = "../../../fuzz/bodies/log_entry.rs";
+    log_tile_path = "../../../fuzz/bodies/log_tile_path.rs";
+    model_bundle = "../../../fuzz/bodies/model_bundle.rs";
+    model_canonical = "../../../fuzz/bodies/model_canonical.rs";
+    policy_accord = "../../../fuzz/bodies/policy_accord.rs";
+    policy_admit = "../../../fuzz/bodies/policy_admit.rs";
+}
 
 /// Runs a target's body on its seeds as they are and on damaged copies of them.
 fn smoke(name: &str, run: fn(&[u8]), seeds: Vec<Vec<u8>>) {
@@ -24,10 +44,10 @@ fn smoke(name: &str, run: fn(&[u8]), seeds: Vec<Vec<u8>>) {
     }
     let mut rng = Rng::seeded(SEED);
     for round in 0..ROUNDS {
-        let mut input = seeds[rng.below(seeds.len())].clone();
-        let other = &seeds[rng.below(seeds.len())];
+        let mut input = rng.pick(&seeds).clone();
+        let other = rng.pick(&seeds).clone();
         for _ in 0..=rng.below(4) {
-            testkit::damage(&mut input, other, &mut rng);
+            testkit::damage(&mut input, &other, &mut rng);
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| run(&input)));
         if let Err(panic) = outcome {
@@ -36,14 +56,3 @@ fn smoke(name: &str, run: fn(&[u8]), seeds: Vec<Vec<u8>>) {
         }
     }
 }
-
-macro_rules! smoke {
-    ($($name:ident),+ $(,)?) => {
-        $(#[test]
-        fn $name() {
-            smoke(stringify!($name), $name::run, $name::seeds());
-        })+
-    };
-}
-
-smoke!(policy_accord, policy_admit);
