@@ -16,12 +16,15 @@ use log::tile::TilePath;
 use model::{Id, Label, Timestamp};
 
 mod blobs;
+mod commands;
 mod error;
 mod index;
 mod journal;
 pub mod limits;
+mod logstate;
 mod plan;
 mod recover;
+mod replay;
 mod shared;
 mod types;
 mod work;

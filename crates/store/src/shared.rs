@@ -18,8 +18,8 @@ use crate::error::StoreError;
 use crate::index::{Index, Key, Location};
 use crate::journal;
 use crate::limits::{BUNDLE_OBJECTS_MAX, LABEL_CLASSES_MAX};
+use crate::logstate::log_key;
 use crate::types::{Event, Health, LogName, Record, Seq};
-use crate::work::log_key;
 
 /// One watcher.
 type Watcher = Box<dyn Fn(&Event) + Send + Sync>;

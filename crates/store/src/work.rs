@@ -8,93 +8,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use log::tile::{Kind, TILE_WIDTH, TilePath};
-use log::{Action, Tree, merkle};
-use model::{Hash, Id, Object};
+use log::{Action, merkle};
+use model::{Hash, Id};
 
 use crate::error::StoreError;
 use crate::index::{Key, Row};
-use crate::journal::{Frame, Header, Position};
+use crate::journal::Position;
+use crate::logstate::{LogState, log_key};
 use crate::plan::{Facts, Plan, Standing};
 use crate::shared::Shared;
 use crate::types::{Collection, Event, Kept, LogName, Seq};
-
-/// A log as the writer holds it.
-#[derive(Clone)]
-pub(crate) struct LogState {
-    pub(crate) tree: Tree,
-    pub(crate) own: bool,
-    pub(crate) refused: Option<String>,
-    /// The entries of the unfinished entry bundle.
-    tail: Vec<Vec<u8>>,
-    /// Where the objects of those entries are (own logs only).
-    tail_objects: Vec<Option<Seq>>,
-    pub(crate) checkpoint: String,
-    pub(crate) checkpoint_size: u64,
-}
-
-impl LogState {
-    fn new(own: bool) -> LogState {
-        LogState {
-            tree: Tree::new(),
-            own,
-            refused: None,
-            tail: Vec::new(),
-            tail_objects: Vec::new(),
-            checkpoint: String::new(),
-            checkpoint_size: 0,
-        }
-    }
-
-    /// Reads a log's right edge back from its files.
-    fn load(shared: &Shared, name: &LogName) -> Result<Option<LogState>, StoreError> {
-        let Some((_, head)) = shared.index.heads(Some(name))?.pop() else {
-            return Ok(None);
-        };
-        let fetch = |path: &TilePath| {
-            shared
-                .tile_of(name, path, head.size)?
-                .ok_or_else(|| StoreError::corrupt(log_key(name, path), "the file is missing"))
-        };
-        let tree = Tree::load(head.size, fetch).map_err(|error| {
-            StoreError::corrupt(format!("the tiles of {name}"), error.to_string())
-        })?;
-        if tree.root() != head.root {
-            return Err(StoreError::corrupt(
-                format!("the tiles of {name}"),
-                "they do not give the root of its head",
-            ));
-        }
-        let whole = head.size / TILE_WIDTH;
-        let mut state = LogState {
-            tree,
-            refused: head.refused,
-            ..LogState::new(head.own)
-        };
-        if let Some(path) = TilePath::at(Kind::Entries, whole, head.size) {
-            let bundle = fetch(&path)?;
-            let entries = log::entries::decode(&bundle, path.width)
-                .map_err(|error| StoreError::corrupt(log_key(name, &path), error.to_string()))?;
-            state.tail = entries.into_iter().map(<[u8]>::to_vec).collect();
-        }
-        if head.own {
-            state.tail_objects = shared
-                .index
-                .entry_objects(name, whole * TILE_WIDTH, head.size)?;
-        }
-        (state.checkpoint, state.checkpoint_size) = (head.checkpoint, head.checkpoint_size);
-        Ok(Some(state))
-    }
-}
-
-/// The key of a log's file.
-pub(crate) fn log_key(log: &LogName, path: &TilePath) -> String {
-    format!("{}/{path}", log_folder(log))
-}
-
-/// The folder of a log's files.
-pub(crate) fn log_folder(log: &LogName) -> String {
-    format!("logs/{}/{}/{}", log.accord, log.channel, log.origin)
-}
 
 /// One group in the making.
 pub(crate) struct Work<'a> {
@@ -394,142 +317,6 @@ impl<'a> Work<'a> {
         self.events.push(Event::Head { log, size });
     }
 
-    /// Applies a frame that is in the journal already.
-    pub(crate) fn replay(
-        &mut self,
-        frame: &Frame,
-        cache: &HashMap<LogName, LogState>,
-    ) -> Result<(), StoreError> {
-        let broken = |problem: String| {
-            StoreError::corrupt(format!("the journal at {:?}", frame.data_at), problem)
-        };
-        match &frame.header {
-            Header::Objects {
-                first,
-                count,
-                label,
-            } => {
-                let bodies = log::bodies::decode(&frame.data, *count)
-                    .map_err(|error| broken(error.to_string()))?;
-                let facts = bodies
-                    .iter()
-                    .map(|body| facts_of(body))
-                    .collect::<Result<Vec<_>, _>>()?;
-                self.objects(*first, &facts, label, frame.data_at, frame.data.len())
-            }
-            Header::Adopted {
-                seq,
-                object,
-                id,
-                label,
-            } => {
-                let id = Id::parse(id).map_err(|error| broken(error.to_string()))?;
-                self.adopted(*seq, *object, &Key::of(&id), label)
-            }
-            Header::Appended {
-                log,
-                from,
-                count,
-                first,
-                checkpoint,
-                objects,
-            } => {
-                let name = LogName::from_parts(log);
-                let (raw, entries) = entries_of(&frame.data, *count)?;
-                self.log(&name, cache, true)?;
-                self.grow(&name, &raw, Some(objects))?;
-                self.appended(&name, *from, *first, &entries, objects, checkpoint)
-            }
-            Header::Audited {
-                log,
-                from,
-                count,
-                first,
-                checkpoint,
-            } => {
-                let name = LogName::from_parts(log);
-                let raw = raw_entries(&frame.data, *count)?;
-                self.log(&name, cache, true)?;
-                self.grow(&name, &raw, None)?;
-                self.audited(&name, *from, *first, *count, checkpoint);
-                Ok(())
-            }
-            Header::Received {
-                log,
-                from,
-                count,
-                first,
-                checkpoint,
-                checkpoint_size,
-                entries_bytes,
-                skip,
-                conflicts,
-            } => {
-                let name = LogName::from_parts(log);
-                let (raw, entries) = entries_of(&frame.data[..*entries_bytes], *count)?;
-                let bundle = &frame.data[*entries_bytes..];
-                let mut facts = vec![None; *count];
-                let mut parsed = Ok(());
-                log::bodies::for_each(bundle, skip + count, |i, body| {
-                    if parsed.is_ok()
-                        && i >= *skip
-                        && !body.is_empty()
-                        && !conflicts.contains(&(i - skip))
-                    {
-                        parsed = facts_of(body).map(|found| facts[i - skip] = Some(found));
-                    }
-                    Ok::<(), log::bodies::BodiesError>(())
-                })
-                .map_err(|error| broken(error.to_string()))?;
-                parsed?;
-                let at = Position {
-                    offset: frame.data_at.offset + *entries_bytes as u64,
-                    ..frame.data_at
-                };
-                self.log(&name, cache, false)?;
-                self.grow(&name, &raw, None)?;
-                let bodies = (at, bundle.len(), *skip);
-                self.received(
-                    &name,
-                    *from,
-                    *first,
-                    &entries,
-                    &facts,
-                    bodies,
-                    (checkpoint, *checkpoint_size),
-                )?;
-                Ok(())
-            }
-            Header::Cosigned { log, size, lines } => {
-                self.cosigned(&LogName::from_parts(log), *size, lines);
-                Ok(())
-            }
-            Header::Refused { log, at, reason } => {
-                let name = LogName::from_parts(log);
-                self.log(&name, cache, false)?;
-                self.refused(&name, *at, reason, &frame.data);
-                Ok(())
-            }
-            Header::Kept { log, at, reason } => {
-                self.kept(
-                    log.as_ref().map(LogName::from_parts),
-                    *at,
-                    reason,
-                    &frame.data,
-                );
-                Ok(())
-            }
-            Header::Setting { key, removed } => {
-                let value = (!removed).then(|| frame.data.clone());
-                self.plan.rows.push(Row::Setting {
-                    key: key.clone(),
-                    value,
-                });
-                Ok(())
-            }
-        }
-    }
-
     pub(crate) fn cosigned(&mut self, name: &LogName, size: u64, lines: &[(String, String)]) {
         for (key, line) in lines {
             self.plan.rows.push(Row::Cosignature {
@@ -624,28 +411,4 @@ fn key_of(entry: &log::Entry) -> Result<Key, StoreError> {
         problem: error.to_string(),
     })?;
     Ok(Key::of(&id))
-}
-
-fn facts_of(body: &[u8]) -> Result<Facts, StoreError> {
-    let object = Object::parse(body)
-        .map_err(|refusal| StoreError::corrupt("an object in the journal", refusal.to_string()))?;
-    Ok(Facts::of(&object))
-}
-
-fn raw_entries(bundle: &[u8], count: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-    let width = u16::try_from(count).unwrap_or(u16::MAX);
-    let entries = log::entries::decode(bundle, width).map_err(|error| {
-        StoreError::corrupt("an entry bundle in the journal", error.to_string())
-    })?;
-    Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
-}
-
-fn entries_of(bundle: &[u8], count: usize) -> Result<(Vec<Vec<u8>>, Vec<log::Entry>), StoreError> {
-    let raw = raw_entries(bundle, count)?;
-    let entries = raw
-        .iter()
-        .map(|entry| log::Entry::decode(entry))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| StoreError::corrupt("an entry in the journal", error.to_string()))?;
-    Ok((raw, entries))
 }

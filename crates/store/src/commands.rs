@@ -1,0 +1,487 @@
+//! What each command means, worked out against what is held.
+//!
+//! Nothing here writes: frames and rows are gathered, and a command that is refused has gathered
+//! none.
+
+use std::collections::HashMap;
+
+use log::{Action, merkle};
+use model::{Hash, Id, Object};
+
+use crate::error::StoreError;
+use crate::index::{Key, Row};
+use crate::journal::{Frames, Header};
+use crate::limits::BUNDLE_OBJECTS_MAX;
+use crate::plan::{Facts, Standing};
+use crate::types::{Change, Command, LogName, Outcome, Receive, Reply, Seq, Signer};
+use crate::work::{Work, entry_bundle};
+
+use crate::writer::Writer;
+
+impl Writer {
+    /// Positions for `count` things, in order.
+    fn positions(&self, work: &mut Work<'_>, count: usize) -> Seq {
+        let first = (self.clock)().max(work.last + 1);
+        work.last = first + count.max(1) as Seq - 1;
+        first
+    }
+
+    /// Works out one command. On error the work is as it was.
+    pub(crate) fn prepare(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        command: Command,
+    ) -> Result<Reply, StoreError> {
+        match command {
+            Command::Add { objects, label } => self.add(work, frames, &objects, &label.to_string()),
+            Command::Append {
+                log,
+                changes,
+                signer,
+            } => self.append(work, frames, log, changes, &signer),
+            Command::Audit {
+                log,
+                records,
+                signer,
+            } => self.audit(work, frames, &log, records, &signer),
+            Command::Receive(receive) => self.receive(work, frames, receive),
+            Command::Cosigned { log, size, lines } => {
+                frames.push(
+                    &Header::Cosigned {
+                        log: log.to_parts(),
+                        size,
+                        lines: lines.clone(),
+                    },
+                    &[],
+                )?;
+                work.cosigned(&log, size, &lines);
+                Ok(Reply::Done)
+            }
+            Command::Refuse {
+                log,
+                reason,
+                evidence,
+            } => {
+                if work.log(&log, &self.logs, false)?.refused.is_some() {
+                    return Ok(Reply::Done);
+                }
+                let at = self.positions(work, 1);
+                frames.push(
+                    &Header::Refused {
+                        log: log.to_parts(),
+                        at,
+                        reason: reason.clone(),
+                    },
+                    &[evidence.as_bytes()],
+                )?;
+                work.refused(&log, at, &reason, evidence.as_bytes());
+                Ok(Reply::Done)
+            }
+            Command::Put { key, value } => {
+                let header = Header::Setting {
+                    key: key.clone(),
+                    removed: value.is_none(),
+                };
+                frames.push(&header, &[value.as_deref().unwrap_or_default()])?;
+                work.plan.rows.push(Row::Setting { key, value });
+                Ok(Reply::Done)
+            }
+        }
+    }
+
+    fn add(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        objects: &[Object],
+        label: &str,
+    ) -> Result<Reply, StoreError> {
+        let facts: Vec<Facts> = objects.iter().map(Facts::of).collect();
+        work.plan.prefetch(facts.iter().map(|facts| &facts.key))?;
+        let mut outcomes = vec![Outcome::Duplicate(0); objects.len()];
+        let mut seen: HashMap<(&Key, Hash), usize> = HashMap::new();
+        let mut repeats = Vec::new();
+        let mut fresh: Vec<usize> = Vec::new();
+        // A bundle is planned before the next is judged, so that a repeat within one command is
+        // seen for what it is.
+        for (i, facts_of) in facts.iter().enumerate() {
+            if let Some(first) = seen.insert((&facts_of.key, facts_of.hash), i) {
+                seen.insert((&facts_of.key, facts_of.hash), first);
+                repeats.push((i, first));
+                continue;
+            }
+            let clash = fresh.iter().any(|&j| facts[j].key == facts_of.key);
+            if clash || fresh.len() == BUNDLE_OBJECTS_MAX {
+                self.add_bundle(work, frames, objects, &facts, &fresh, label, &mut outcomes)?;
+                fresh.clear();
+            }
+            match work.plan.standing(facts_of)? {
+                Standing::New => fresh.push(i),
+                Standing::Same(seq) => {
+                    outcomes[i] = Outcome::Duplicate(seq);
+                    self.show_national(work, frames, seq, facts_of, label)?;
+                }
+                Standing::Conflict(held) => {
+                    outcomes[i] = Outcome::Conflict { held };
+                    self.keep_conflict(work, frames, None, &objects[i], held)?;
+                }
+            }
+        }
+        self.add_bundle(work, frames, objects, &facts, &fresh, label, &mut outcomes)?;
+        for (i, first) in repeats {
+            outcomes[i] = match outcomes[first] {
+                Outcome::Added(seq) => Outcome::Duplicate(seq),
+                ref other => other.clone(),
+            };
+        }
+        Ok(Reply::Added(outcomes))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of `add`, split off for its length"
+    )]
+    fn add_bundle(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        objects: &[Object],
+        facts: &[Facts],
+        fresh: &[usize],
+        label: &str,
+        outcomes: &mut [Outcome],
+    ) -> Result<(), StoreError> {
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let first = self.positions(work, fresh.len());
+        let bodies: Vec<&[u8]> = fresh.iter().map(|&i| objects[i].bytes()).collect();
+        let bundle = log::bodies::encode(&bodies);
+        let header = Header::Objects {
+            first,
+            count: fresh.len(),
+            label: label.to_owned(),
+        };
+        let places = frames.push(&header, &[&bundle])?;
+        let chosen: Vec<Facts> = fresh.iter().map(|&i| facts[i].clone()).collect();
+        work.objects(first, &chosen, label, places[0], bundle.len())?;
+        for (seq, &i) in (first..).zip(fresh) {
+            outcomes[i] = Outcome::Added(seq);
+        }
+        Ok(())
+    }
+
+    /// An object that a partner's log brought earlier becomes the member's own to handle, too.
+    fn show_national(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        object: Seq,
+        facts: &Facts,
+        label: &str,
+    ) -> Result<(), StoreError> {
+        if work.plan.is_national(facts)? {
+            return Ok(());
+        }
+        let seq = self.positions(work, 1);
+        let id = facts.key.id()?.to_string();
+        frames.push(
+            &Header::Adopted {
+                seq,
+                object,
+                id,
+                label: label.to_owned(),
+            },
+            &[],
+        )?;
+        work.adopted(seq, object, &facts.key, label)
+    }
+
+    fn keep_conflict(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        log: Option<&LogName>,
+        object: &Object,
+        held: Hash,
+    ) -> Result<(), StoreError> {
+        let reason = format!(
+            "{} has other content under the same version than what is held ({held})",
+            object.id()
+        );
+        let at = self.positions(work, 1);
+        frames.push(
+            &Header::Kept {
+                log: log.map(LogName::to_parts),
+                at,
+                reason: reason.clone(),
+            },
+            &[object.bytes()],
+        )?;
+        work.kept(log.cloned(), at, &reason, object.bytes());
+        Ok(())
+    }
+
+    fn append(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        name: LogName,
+        changes: Vec<Change>,
+        signer: &Signer,
+    ) -> Result<Reply, StoreError> {
+        let collection = name.collection();
+        let from = self.own_log(work, &name)?;
+        let given = changes.len();
+        let mut entries: Vec<log::Entry> = Vec::with_capacity(given);
+        let mut objects = Vec::with_capacity(given);
+        // What this command itself shows and hides, for judging its later changes.
+        let mut shown: HashMap<(Key, Hash), bool> = HashMap::new();
+        for Change { mut entry, object } in changes {
+            let id = Id::parse(&entry.id).map_err(|error| StoreError::Entry {
+                problem: error.to_string(),
+            })?;
+            let (key, hash) = (Key::of(&id), Hash(entry.hash));
+            let is_shown = match shown.get(&(key.clone(), hash)) {
+                Some(is_shown) => *is_shown,
+                None => work.plan.is_shown(&key, &hash, &collection, &name)?,
+            };
+            let brings = matches!(entry.action, Action::Release | Action::Revise);
+            if brings == is_shown {
+                continue;
+            }
+            if brings {
+                let Some(object) = object else {
+                    return Err(StoreError::Entry {
+                        problem: format!("the release of {id} names no object"),
+                    });
+                };
+                if work.plan.hash_at(&key, object)? != Some(hash) {
+                    return Err(StoreError::UnknownObject { seq: object });
+                }
+                let earlier = shown
+                    .iter()
+                    .any(|((known, _), is_shown)| *known == key && *is_shown);
+                let revises = earlier || work.plan.shows_any(&key, &collection, &name)?;
+                entry.action = if revises {
+                    Action::Revise
+                } else {
+                    Action::Release
+                };
+            }
+            shown.insert((key, hash), brings);
+            objects.push(if brings { object } else { None });
+            entries.push(entry);
+        }
+        let already = given - entries.len();
+        let raw = entries
+            .iter()
+            .map(log::Entry::encode)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| StoreError::Entry {
+                problem: error.to_string(),
+            })?;
+        // One frame has at most a bundle's worth of entries, so that recovery reads in small steps.
+        let mut at = from;
+        for ((raw, entries), objects) in raw
+            .chunks(BUNDLE_OBJECTS_MAX)
+            .zip(entries.chunks(BUNDLE_OBJECTS_MAX))
+            .zip(objects.chunks(BUNDLE_OBJECTS_MAX))
+        {
+            let first = self.positions(work, raw.len());
+            work.grow(&name, raw, Some(objects))?;
+            let checkpoint = sign(work, &name, signer);
+            let (log, count) = (name.to_parts(), raw.len());
+            let header = Header::Appended {
+                log,
+                from: at,
+                count,
+                first,
+                checkpoint: checkpoint.clone(),
+                objects: objects.to_vec(),
+            };
+            frames.push(&header, &[&entry_bundle(raw)])?;
+            work.appended(&name, at, first, entries, objects, &checkpoint)?;
+            at += raw.len() as u64;
+        }
+        Ok(Reply::Logged {
+            from,
+            to: at,
+            already,
+        })
+    }
+
+    fn audit(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        name: &LogName,
+        records: Vec<Vec<u8>>,
+        signer: &Signer,
+    ) -> Result<Reply, StoreError> {
+        let from = self.own_log(work, name)?;
+        if let Some(record) = records
+            .iter()
+            .find(|record| record.len() > log::limits::ENTRY_BYTES_MAX)
+        {
+            return Err(StoreError::Entry {
+                problem: format!("an audit record has {} bytes", record.len()),
+            });
+        }
+        let mut at = from;
+        for raw in records.chunks(BUNDLE_OBJECTS_MAX) {
+            let first = self.positions(work, raw.len());
+            work.grow(name, raw, None)?;
+            let checkpoint = sign(work, name, signer);
+            let (log, count) = (name.to_parts(), raw.len());
+            frames.push(
+                &Header::Audited {
+                    log,
+                    from: at,
+                    count,
+                    first,
+                    checkpoint: checkpoint.clone(),
+                },
+                &[&entry_bundle(raw)],
+            )?;
+            work.audited(name, at, first, count, &checkpoint);
+            at += count as u64;
+        }
+        Ok(Reply::Logged {
+            from,
+            to: at,
+            already: 0,
+        })
+    }
+
+    /// The size of an own log, which is created by its first use.
+    fn own_log(&self, work: &mut Work<'_>, name: &LogName) -> Result<u64, StoreError> {
+        let state = work.log(name, &self.logs, true)?;
+        if state.tree.size() == 0 {
+            state.own = true;
+        }
+        if !state.own {
+            return Err(StoreError::NotOwn { log: name.clone() });
+        }
+        Ok(state.tree.size())
+    }
+
+    fn receive(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        receive: Receive,
+    ) -> Result<Reply, StoreError> {
+        let Receive {
+            log: name,
+            from,
+            bundles,
+            checkpoint,
+            checkpoint_size,
+            checkpoint_root,
+        } = receive;
+        let state = work.log(&name, &self.logs, false)?;
+        if let Some(reason) = &state.refused {
+            return Err(StoreError::Refused {
+                log: name,
+                reason: reason.clone(),
+            });
+        }
+        if state.own && state.tree.size() > 0 {
+            return Err(StoreError::IsOwn { log: name });
+        }
+        if state.tree.size() != from {
+            return Err(StoreError::WrongSize {
+                log: name,
+                held: state.tree.size(),
+                given: from,
+            });
+        }
+        // Tried on a copy first: entries that do not lead to the signed root change nothing.
+        let mut tree = state.tree.clone();
+        bundles
+            .iter()
+            .flat_map(|bundle| &bundle.raw)
+            .for_each(|entry| tree.append(merkle::leaf_hash(entry)));
+        let size = tree.size();
+        if size > checkpoint_size || (size == checkpoint_size && tree.root() != checkpoint_root) {
+            return Err(StoreError::WrongRoot { log: name, size });
+        }
+        for bundle in &bundles {
+            let count = bundle.raw.len();
+            if count == 0
+                || count > BUNDLE_OBJECTS_MAX
+                || bundle.entries.len() != count
+                || bundle.objects.len() != count
+            {
+                return Err(StoreError::Entry {
+                    problem: "a received bundle's parts do not match".into(),
+                });
+            }
+        }
+        let (mut shown, mut conflicts_all) = (0, 0);
+        let mut at = from;
+        for bundle in bundles {
+            let count = bundle.raw.len();
+            let mut facts: Vec<Option<Facts>> = bundle
+                .objects
+                .iter()
+                .map(|object| object.as_ref().map(Facts::of))
+                .collect();
+            work.plan
+                .prefetch(facts.iter().flatten().map(|facts| &facts.key))?;
+            let mut conflicts = Vec::new();
+            for (i, slot) in facts.iter_mut().enumerate() {
+                let Some(found) = slot else { continue };
+                if let Standing::Conflict(held) = work.plan.standing(found)? {
+                    if let Some(object) = &bundle.objects[i] {
+                        self.keep_conflict(work, frames, Some(&name), object, held)?;
+                    }
+                    conflicts.push(i);
+                    *slot = None;
+                }
+            }
+            let first = self.positions(work, count);
+            let entries = entry_bundle(&bundle.raw);
+            let header = Header::Received {
+                log: name.to_parts(),
+                from: at,
+                count,
+                first,
+                checkpoint: checkpoint.clone(),
+                checkpoint_size,
+                entries_bytes: entries.len(),
+                skip: bundle.skip,
+                conflicts: conflicts.clone(),
+            };
+            let places = frames.push(&header, &[&entries, &bundle.bodies])?;
+            work.grow(&name, &bundle.raw, None)?;
+            let bodies = (places[1], bundle.bodies.len(), bundle.skip);
+            shown += work.received(
+                &name,
+                at,
+                first,
+                &bundle.entries,
+                &facts,
+                bodies,
+                (&checkpoint, checkpoint_size),
+            )?;
+            conflicts_all += conflicts.len();
+            at += count as u64;
+        }
+        Ok(Reply::Received {
+            size,
+            shown,
+            conflicts: conflicts_all,
+        })
+    }
+}
+
+/// The signed checkpoint of a log as it now stands.
+fn sign(work: &Work<'_>, name: &LogName, signer: &Signer) -> String {
+    let Some((_, state)) = work.logs.get(name) else {
+        return String::new();
+    };
+    signer(state.tree.size(), state.tree.root())
+}
