@@ -17,10 +17,11 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-use crate::node::stopped;
+use crate::error::NodeError;
 use crate::limits::{HEADER_BYTES_MAX, HEADER_SECS_MAX, SHUTDOWN_SECS_MAX, STREAMS_MAX};
+use crate::node::stopped;
 
 /// Serves one connection until it ends or the node shuts down; then open requests get a while.
 pub(crate) async fn serve<I, S>(io: I, service: S, mut shutdown: watch::Receiver<bool>)
@@ -50,6 +51,13 @@ where
     }
     connection.as_mut().graceful_shutdown();
     drop(tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECS_MAX), connection).await);
+}
+
+/// Waits until all of a server's connections have ended, but not for ever.
+pub(crate) async fn finished(places: &Semaphore, all: usize) -> Result<(), NodeError> {
+    let all = u32::try_from(all).unwrap_or(u32::MAX);
+    drop(tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECS_MAX), places.acquire_many(all)).await);
+    Ok(())
 }
 
 /// Counts what each caller has open and says when it is enough.

@@ -208,8 +208,9 @@ fn public_path(config: &Config, role: Role) -> PathBuf {
 fn kind_byte(public: &VerifierKey, path: &Path) -> Result<u8, NodeError> {
     public
         .to_string()
-        .rsplit('+')
-        .next()
+        // From the left: base64 may contain '+', a name cannot.
+        .splitn(3, '+')
+        .nth(2)
         .and_then(|data| STANDARD.decode(data).ok())
         .and_then(|data| data.first().copied())
         .ok_or_else(|| NodeError::Key { path: path.to_owned(), why: "has no readable public half".into() })
@@ -251,7 +252,7 @@ fn read_secret(config: &Config, role: Role, kind: KeyKind) -> Result<SigningKey,
     let damaged = || NodeError::Key { path: path.clone(), why: "is damaged; restore it from a backup".into() };
     let text = String::from_utf8(read(&path, true)?).map_err(|_| damaged())?;
     let rest = text.trim().strip_prefix("PRIVATE+KEY+").ok_or_else(damaged)?;
-    // Base64 may contain '+', so split from the left: neither name nor id can.
+    // From the left, as above.
     let mut parts = rest.splitn(3, '+');
     let (name, id, data) = match (parts.next(), parts.next(), parts.next()) {
         (Some(name), Some(id), Some(data)) => (name, id, data),

@@ -62,7 +62,7 @@ pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) -> Result<(),
     let mut shutdown = node.shutdown();
     loop {
         let accepted = tokio::select! {
-            () = stopped(&mut shutdown) => return Ok(()),
+            () = stopped(&mut shutdown) => return http::finished(&places, MEMBER_CONNECTIONS_MAX).await,
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else {
@@ -76,8 +76,8 @@ pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) -> Result<(),
         };
         let (node, acceptor, shares) = (Arc::clone(&node), acceptor.clone(), shares.clone());
         tokio::spawn(async move {
-            let _place = place;
             connection(node, acceptor, stream, shares).await;
+            drop(place);
         });
     }
 }

@@ -282,7 +282,7 @@ impl Node {
     }
 
     /// Announces each change of the accords by a new number.
-    pub(crate) fn accords_changed(&self) -> watch::Receiver<u64> {
+    pub fn accords_changed(&self) -> watch::Receiver<u64> {
         self.accords_changed.subscribe()
     }
 

@@ -238,7 +238,10 @@ async fn national(
         // Waiting for a place leaves further clients in the system's own queue.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         let accepted = tokio::select! {
-            () = stopped(&mut shutdown) => return Ok(()),
+            () = stopped(&mut shutdown) => {
+                drop(place);
+                return http::finished(&places, NATIONAL_CONNECTIONS_MAX).await;
+            }
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else {
@@ -248,7 +251,6 @@ async fn national(
         drop(stream.set_nodelay(true));
         let (node, router, tls) = (Arc::clone(&node), router.clone(), tls.clone());
         tokio::spawn(async move {
-            let _place = place;
             let service = answering(&node, router, "taxii");
             node.metrics().connections("national", 1);
             match tls {
@@ -261,6 +263,7 @@ async fn national(
                 }
             }
             node.metrics().connections("national", -1);
+            drop((node, place));
         });
     }
 }
@@ -272,19 +275,22 @@ async fn operator(node: Arc<Node>, listener: UnixListener) -> Result<(), NodeErr
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         let accepted = tokio::select! {
-            () = stopped(&mut shutdown) => return Ok(()),
+            () = stopped(&mut shutdown) => {
+                drop(place);
+                return http::finished(&places, ADMIN_CONNECTIONS_MAX).await;
+            }
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (node, router) = (Arc::clone(&node), router.clone());
+        let (shutdown, router) = (node.shutdown(), router.clone());
         tokio::spawn(async move {
-            let _place = place;
             // The admin router counts its own answers, because it also runs without a socket.
             let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
-            http::serve(stream, service, node.shutdown()).await;
+            http::serve(stream, service, shutdown).await;
+            drop(place);
         });
     }
 }

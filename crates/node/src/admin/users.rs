@@ -1,4 +1,6 @@
 //! National users, for the operator: a thin layer over `auth`, with an audit record for each act.
+//! The record follows the act, because only `auth` knows whether the request is one: a refused
+//! request must leave no trace of something that never was.
 
 use std::sync::Arc;
 
@@ -24,20 +26,21 @@ pub(super) async fn put(State(node): Shared, body: Bytes) -> Result<Json<UserInf
     let role = if request.write { Role::Writer } else { Role::Reader };
     let change = UserChange { password: request.password, role, collections: request.collections };
     let name = request.name;
-    account(&node, "user", format!("user {name} may {}", if request.write { "read and add" } else { "read" })).await?;
     let (generated, user) = with(&node, move |auth| {
         let generated = auth.put_user(&name, &change)?;
         let user = auth.users()?.into_iter().find(|user| user.name == name);
         Ok((generated, user.ok_or(AuthError::UnknownUser { name })?))
     })
     .await?;
+    let may = if request.write { "read and add" } else { "read" };
+    account(&node, "user", format!("user {} may {may}", user.name)).await?;
     Ok(Json(UserInfo { generated_password: generated, ..info(user) }))
 }
 
 pub(super) async fn remove(State(node): Shared, Path(name): Path<String>) -> Result<StatusCode, Fault> {
-    account(&node, "user", format!("user {name} removed")).await?;
     let of = name.clone();
     if with(&node, move |auth| auth.remove_user(&of)).await? {
+        account(&node, "user", format!("user {name} removed")).await?;
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(NodeError::Unknown { what: format!("user {name:?}") }.into())
@@ -50,8 +53,9 @@ pub(super) async fn token(
     body: Bytes,
 ) -> Result<Json<TokenReply>, Fault> {
     let request: TokenRequest = if body.is_empty() { TokenRequest::default() } else { json(&body)? };
+    let of = name.clone();
+    let token = with(&node, move |auth| auth.issue_token(&of, request.days)).await?;
     account(&node, "token", format!("a token for user {name}")).await?;
-    let token = with(&node, move |auth| auth.issue_token(&name, request.days)).await?;
     Ok(Json(TokenReply { token }))
 }
 

@@ -1,0 +1,282 @@
+//! Whole nodes on loopback in one process: made, joined by an accord, driven through their admin
+//! API and their real sockets, stopped and started again. Nothing here waits for a span of time:
+//! every wait is for an event, under one generous deadline that only a broken build reaches.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http_body_util::BodyExt;
+use hyper::{Method, Request, StatusCode};
+use node::admin::types::{AddReport, ReleaseReport, ReleaseRequest, Selection, Status, UserInfo};
+use node::serve::{ADMIN_SOCKET, Listeners};
+use node::{Clock, Config, Node};
+use policy::{Accord, Attribution, Channel, Kinds, Member, Obligations, SignedAccord};
+use serde::de::DeserializeOwned;
+use store::{Collection, LogName, Query, Record};
+use sync::https::Peer;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+/// Reached only when something is broken.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) const ACCORD: &str = "steppe";
+
+/// One member's node, serving or not.
+pub(crate) struct Running {
+    pub(crate) code: String,
+    pub(crate) folder: Arc<TempDir>,
+    pub(crate) node: Arc<Node>,
+    pub(crate) members: SocketAddr,
+    pub(crate) national: SocketAddr,
+    task: Option<JoinHandle<Result<(), node::NodeError>>>,
+}
+
+/// A node that has keys and sockets but does not serve yet.
+pub(crate) struct Prepared {
+    pub(crate) member: Member,
+    code: String,
+    folder: Arc<TempDir>,
+    listeners: Listeners,
+}
+
+pub(crate) fn within<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let waited = tokio::time::timeout(DEADLINE, future);
+    async move { waited.await.expect("the event came before the deadline") }
+}
+
+/// Makes a node; `extra` goes to the end of its configuration.
+pub(crate) async fn prepare(code: &str, extra: &str) -> Prepared {
+    let folder = Arc::new(tempfile::tempdir().expect("temporary folder"));
+    let members = TcpListener::bind("127.0.0.1:0").await.expect("port");
+    let national = TcpListener::bind("127.0.0.1:0").await.expect("port");
+    let domain = format!("{}.example", code.to_lowercase());
+    let text = Config::template(
+        code,
+        code,
+        &domain,
+        &members.local_addr().expect("address").to_string(),
+        &national.local_addr().expect("address").to_string(),
+    );
+    // Quiet polls: what arrives quickly in these tests was woken.
+    let text = format!("{text}\n[limits]\npoll_secs = 3600\n{extra}");
+    let member = node::init(&data(&folder), &text).expect("init");
+    let admin = UnixListener::bind(data(&folder).join(ADMIN_SOCKET)).expect("socket");
+    Prepared { member, code: code.to_owned(), folder, listeners: Listeners { members, national, admin } }
+}
+
+fn data(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+impl Prepared {
+    /// Opens and serves the node, with an accord installed and ratified first.
+    pub(crate) async fn start(self, accord: Option<&str>) -> Running {
+        let node = Node::open(Config::load(&data(&self.folder)).expect("config"), Clock::system()).expect("open");
+        if let Some(note) = accord {
+            node.offer_accord(note.as_bytes().to_vec(), true, "test").await.expect("the accord is installed");
+        }
+        Running::serve(self.code, self.folder, node, self.listeners)
+    }
+}
+
+impl Running {
+    fn serve(code: String, folder: Arc<TempDir>, node: Arc<Node>, listeners: Listeners) -> Running {
+        let members = listeners.members.local_addr().expect("address");
+        let national = listeners.national.local_addr().expect("address");
+        let task = tokio::spawn(node::serve::run(Arc::clone(&node), listeners));
+        Running { code, folder, node, members, national, task: Some(task) }
+    }
+
+    /// Stops the node in order and starts it anew from its folder.
+    pub(crate) async fn restart(mut self) -> Running {
+        let (code, folder) = (self.code.clone(), Arc::clone(&self.folder));
+        self.node.shut_down();
+        let task = self.task.take().expect("serving");
+        within(task).await.expect("no panic").expect("an orderly end");
+        drop(self);
+        let config = Config::load(&data(&folder)).expect("config");
+        let node = Node::open(config, Clock::system()).expect("the folder opens again");
+        let listeners = Listeners::bind(node.config()).await.expect("the ports are free again");
+        Running::serve(code, folder, node, listeners)
+    }
+
+    /// One request to the admin API; answers with status, content type and body.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> (StatusCode, String, Vec<u8>) {
+        let request = Request::builder().method(method).uri(path).body(body.into()).expect("request");
+        let router = node::admin::router(Arc::clone(&self.node));
+        let response = within(router.oneshot(request)).await.expect("infallible");
+        let status = response.status();
+        let kind = response.headers().get("content-type").map(|kind| kind.to_str().expect("ascii").to_owned());
+        let body = response.into_body().collect().await.expect("body").to_bytes().to_vec();
+        (status, kind.unwrap_or_default(), body)
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        let (status, _, body) = self.ask(Method::GET, path, Body::empty()).await;
+        assert!(status.is_success(), "{path}: {status} {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).expect("the answer's type")
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> T {
+        let (status, _, body) = self.ask(Method::POST, path, serde_json::to_vec(body).expect("json")).await;
+        assert!(status.is_success(), "{path}: {status} {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).expect("the answer's type")
+    }
+
+    pub(crate) async fn status(&self) -> Status {
+        self.get("/status").await
+    }
+
+    /// Adds a bundle under a label.
+    pub(crate) async fn add(&self, bundle: &str, label: &str) -> AddReport {
+        let path = format!("/objects?label={}", label.replace('/', "%2F").replace(' ', "%20").replace('+', "%2B"));
+        let (status, _, body) = self.ask(Method::POST, &path, bundle.to_owned()).await;
+        assert!(status.is_success(), "{status} {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).expect("report")
+    }
+
+    pub(crate) async fn release(&self, channel: &str, ids: &[&str]) -> ReleaseReport {
+        let selection = Selection { ids: ids.iter().map(ToString::to_string).collect(), ..Selection::default() };
+        let request =
+            ReleaseRequest { channel: channel.into(), selection, who: "aida".into(), explain: false };
+        self.post("/release", &request).await
+    }
+
+    /// The records that a collection shows.
+    pub(crate) async fn shown(&self, collection: &Collection) -> Vec<Record> {
+        let collection = collection.clone();
+        let query = Query { all_versions: true, limit: 1000, ..Query::default() };
+        self.node.read(move |store| store.page(&collection, &query)).await.expect("page").records
+    }
+
+    /// Waits until the channel shows exactly these ids (each once).
+    pub(crate) async fn until_shown(&self, channel: &str, ids: &[&str]) {
+        let wanted: BTreeSet<&str> = ids.iter().copied().collect();
+        let collection = collection(channel);
+        self.until(async || {
+            let records = self.shown(&collection).await;
+            records.iter().map(|record| record.id.as_str().to_owned()).collect::<BTreeSet<_>>()
+                == wanted.iter().map(|id| (*id).to_owned()).collect()
+        })
+        .await;
+    }
+
+    /// Waits until a condition holds, looking again after each event of the store.
+    pub(crate) async fn until(&self, condition: impl AsyncFn() -> bool) {
+        let mut events = self.node.events();
+        within(async {
+            while !condition().await {
+                // Lagging means that there is news, too.
+                drop(events.recv().await);
+            }
+        })
+        .await;
+    }
+
+    /// The origin's log as this node holds it.
+    pub(crate) async fn held(&self, channel: &str, origin: &str) -> Option<store::Head> {
+        let (accord, channel) = channel.split_once('/').expect("full name");
+        let log = LogName::new(accord, channel, origin);
+        self.node.read(move |store| store.head(&log)).await.expect("head")
+    }
+
+    /// This node as another one's partner reaches it.
+    pub(crate) fn peer_of(&self, other: &Running) -> Peer {
+        let me = other.node.me();
+        Peer::new(self.node.keys().tls(), &me.url, me.tls).expect("peer")
+    }
+
+    /// Makes a user; answers with the Authorization header's value.
+    pub(crate) async fn user(&self, name: &str) -> String {
+        use base64::Engine;
+        let request = serde_json::json!({"name": name, "password": "correct horse battery", "write": true});
+        let _: UserInfo = self.post("/users", &request).await;
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{name}:correct horse battery")))
+    }
+
+    /// One plain HTTP request to the national port.
+    pub(crate) async fn national(&self, path: &str, authorization: Option<&str>) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.national).await.expect("connect");
+        let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/taxii+json;version=2.1\r\n{authorization}Connection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.expect("write");
+        let mut answer = Vec::new();
+        within(stream.read_to_end(&mut answer)).await.expect("read");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("status line");
+        (status, answer)
+    }
+}
+
+pub(crate) fn collection(channel: &str) -> Collection {
+    let (accord, channel) = channel.split_once('/').expect("full name");
+    Collection::Channel { accord: accord.into(), channel: channel.into() }
+}
+
+/// A channel among these members, of every kind, up to TLP:AMBER.
+pub(crate) fn channel(name: &str, members: &[&str]) -> Channel {
+    Channel {
+        name: name.into(),
+        title: format!("The {name} channel"),
+        members: members.iter().map(ToString::to_string).collect(),
+        kinds: Kinds::Any,
+        ceiling: model::Tlp::Amber,
+        exercise: false,
+        retention_days: None,
+        attribution: Attribution::Origin,
+    }
+}
+
+/// The accord of these members with these channels, not ratified by anybody.
+pub(crate) fn accord(members: &[&Member], channels: Vec<Channel>) -> SignedAccord {
+    let accord = Accord {
+        name: ACCORD.into(),
+        version: 1,
+        previous: None,
+        members: members.iter().map(|member| (*member).clone()).collect(),
+        channels,
+        obligations: Obligations::default(),
+    };
+    SignedAccord::new(accord).expect("a well-formed accord")
+}
+
+/// The accord ratified by every prepared node.
+pub(crate) fn ratified(nodes: &[&Prepared], channels: Vec<Channel>) -> String {
+    let members: Vec<&Member> = nodes.iter().map(|node| &node.member).collect();
+    let mut signed = accord(&members, channels);
+    for node in nodes {
+        let config = Config::load(&data(&node.folder)).expect("config");
+        let keys = node::keys::Keys::load(&config).expect("keys");
+        signed.ratify(keys.root().expect("root key")).expect("ratified");
+    }
+    signed.to_string()
+}
+
+/// An indicator whose UUID ends in `number`.
+pub(crate) fn indicator_id(number: u32) -> String {
+    format!("indicator--00000000-0000-4000-8000-{number:012}")
+}
+
+pub(crate) fn indicator(number: u32, extra: &str) -> String {
+    format!(
+        r#"{{"type":"indicator","spec_version":"2.1","id":"{}","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","name":"phishing host {number}","pattern":"[domain-name:value = 'mail-{number}.example']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"{extra}}}"#,
+        indicator_id(number)
+    )
+}
+
+pub(crate) fn bundle(objects: &[String]) -> String {
+    format!(r#"{{"type":"bundle","id":"bundle--00000000-0000-4000-8000-000000000000","objects":[{}]}}"#, objects.join(","))
+}
