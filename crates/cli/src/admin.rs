@@ -1,0 +1,236 @@
+//! The one way to a node: its admin API.
+//!
+//! When the node runs, requests go over `<data>/admin.sock`. When it does not, the node is opened
+//! in this process and the same router answers. No command knows which of the two it was, so what
+//! an operator can do is the same at any time, and refusals read the same.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode};
+use node::admin::types::Problem;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower::ServiceExt;
+
+use crate::exit::Failure;
+use crate::http::Http;
+
+/// The name of the socket in the data folder.
+pub(crate) const SOCKET: &str = "admin.sock";
+
+/// A node's admin API.
+pub(crate) struct Admin {
+    way: Way,
+}
+
+enum Way {
+    Socket(Box<Http>),
+    Here(axum::Router),
+}
+
+impl Admin {
+    /// The admin API of the node whose data is in `folder`, running or not.
+    pub(crate) async fn open(folder: &Path) -> Result<Admin, Failure> {
+        if !folder.join(node::CONFIG_FILE).is_file() {
+            return Err(Failure::usage(format!(
+                "{} is no data folder of a node; name one with --data, or make one with `kurultai init`",
+                folder.display()
+            )));
+        }
+        if let Ok(admin) = Admin::running(folder).await {
+            return Ok(admin);
+        }
+        let node = open_node(folder)?;
+        Ok(Admin {
+            way: Way::Here(node::admin::router(node)),
+        })
+    }
+
+    /// The admin API of a node that runs.
+    pub(crate) async fn running(folder: &Path) -> Result<Admin, Failure> {
+        let http = Http::unix(&folder.join(SOCKET)).await?;
+        Ok(Admin {
+            way: Way::Socket(Box::new(http)),
+        })
+    }
+
+    /// Whether a server answers, rather than this process.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.way, Way::Socket(_))
+    }
+
+    /// GET, with a JSON answer.
+    pub(crate) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
+        decode(
+            path,
+            &self
+                .ask(Method::GET, path, "application/json", Bytes::new())
+                .await?,
+        )
+    }
+
+    /// GET, with a text answer.
+    pub(crate) async fn text(&mut self, path: &str) -> Result<String, Failure> {
+        let body = self
+            .ask(Method::GET, path, "text/plain", Bytes::new())
+            .await?;
+        String::from_utf8(body.to_vec()).map_err(|_| garbled(path, "it is not text"))
+    }
+
+    /// POST of JSON, with a JSON answer.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| garbled(path, &error.to_string()))?;
+        decode(
+            path,
+            &self
+                .ask(Method::POST, path, "application/json", Bytes::from(body))
+                .await?,
+        )
+    }
+
+    /// POST of bytes, with a JSON answer.
+    pub(crate) async fn post_bytes<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<T, Failure> {
+        decode(path, &self.ask(Method::POST, path, kind, body).await?)
+    }
+
+    /// DELETE.
+    pub(crate) async fn delete(&mut self, path: &str) -> Result<(), Failure> {
+        self.ask(Method::DELETE, path, "application/json", Bytes::new())
+            .await
+            .map(|_| ())
+    }
+
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<Bytes, Failure> {
+        let (status, body) = match &mut self.way {
+            Way::Socket(http) => {
+                let answer = http
+                    .send(method, path, &[("content-type", kind)], body)
+                    .await?;
+                (answer.status, answer.body)
+            }
+            Way::Here(router) => {
+                let request = Request::builder()
+                    .method(method)
+                    .uri(path)
+                    .header("host", "localhost")
+                    .header("content-type", kind)
+                    .body(Full::new(body))
+                    .map_err(|error| {
+                        Failure::usage(format!("{path:?} cannot be asked for: {error}; correct it"))
+                    })?;
+                let Ok(response) = router.clone().oneshot(request).await;
+                let (head, body) = response.into_parts();
+                let body = body
+                    .collect()
+                    .await
+                    .map_err(|error| garbled(path, &error.to_string()))?;
+                (head.status, body.to_bytes())
+            }
+        };
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(failure(path, status, &body))
+        }
+    }
+}
+
+/// Opens a node in this process.
+pub(crate) fn open_node(folder: &Path) -> Result<Arc<node::Node>, Failure> {
+    node::Node::open_folder(folder).map_err(|error| failure_of_node(&error))
+}
+
+/// A text as one path segment or query value.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// What a refusal of the node means for the exit code: what the server cannot do just now is
+/// "unavailable", all else is a refusal.
+fn failure(path: &str, status: StatusCode, body: &[u8]) -> Failure {
+    let text = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) if !problem.detail.is_empty() => match problem.pointer {
+            Some(pointer) if !pointer.is_empty() => format!("{} (at {pointer})", problem.detail),
+            _ => problem.detail,
+        },
+        Ok(problem) => problem.title,
+        Err(_) => format!("the node answered {status} to {path}; look at its log"),
+    };
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        Failure::Unavailable(text)
+    } else {
+        Failure::Refused(text)
+    }
+}
+
+/// What the operator wrote is a matter of usage; all else may be put right from outside.
+fn failure_of_node(error: &node::NodeError) -> Failure {
+    match error {
+        node::NodeError::Config { .. } => Failure::usage(error),
+        _ => Failure::unavailable(error),
+    }
+}
+
+fn decode<T: DeserializeOwned>(path: &str, body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| garbled(path, &error.to_string()))
+}
+
+fn garbled(path: &str, why: &str) -> Failure {
+    Failure::unavailable(format!(
+        "the node's answer to {path} was not understood ({why}); check that node and tool have the same version"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, StatusCode, escape, failure};
+
+    #[test]
+    fn labels_survive_a_query() {
+        assert_eq!(
+            escape("TLP:GREEN//REL KZ,KG"),
+            "TLP%3AGREEN%2F%2FREL%20KZ%2CKG"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_unavailable_and_a_rule_is_a_refusal() {
+        let body =
+            br#"{"type":"x","title":"t","status":422,"detail":"say why","pointer":"/ids/0"}"#;
+        assert_eq!(
+            failure("/release", StatusCode::UNPROCESSABLE_ENTITY, body),
+            Failure::Refused("say why (at /ids/0)".into())
+        );
+        assert_eq!(
+            failure("/objects", StatusCode::INSUFFICIENT_STORAGE, b"no json").code(),
+            3
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! The commands that look at or change one node, a file for each group.
+
+pub(crate) mod accord;
+pub(crate) mod add;
+pub(crate) mod doctor;
+pub(crate) mod draft;
+pub(crate) mod evidence;
+pub(crate) mod init;
+pub(crate) mod objects;
+pub(crate) mod peer;
+pub(crate) mod release;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod user;
+
+/// Who stands behind a command, for the audit log: the flag, else the login name.
+pub(crate) fn who(flag: &Option<String>) -> String {
+    flag.clone()
+        .or_else(|| std::env::var("USER").ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "operator".to_owned())
+}
