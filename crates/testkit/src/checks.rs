@@ -21,7 +21,12 @@ pub fn state(store: &Store) -> State {
         let records = all_records(store, &collection);
         let bodies = store.bodies(&records).expect("what is shown has bytes");
         for (record, body) in records.iter().zip(bodies) {
-            assert_eq!(Hash::of(&body), record.hash, "{} has other bytes than its hash", record.id);
+            assert_eq!(
+                Hash::of(&body),
+                record.hash,
+                "{} has other bytes than its hash",
+                record.id
+            );
             lines.push(format!("  {record:?}"));
         }
     }
@@ -29,7 +34,11 @@ pub fn state(store: &Store) -> State {
         lines.push(format!("{log}: {head:?}"));
     }
     for kept in store.evidence().expect("the index reads") {
-        lines.push(format!("kept: {} {:?}", kept.reason, Hash::of(&kept.content)));
+        lines.push(format!(
+            "kept: {} {:?}",
+            kept.reason,
+            Hash::of(&kept.content)
+        ));
     }
     State(lines)
 }
@@ -42,15 +51,29 @@ pub fn assert_converged(world: &World) {
     for (code, party) in &world.parties {
         for (log, head) in party.store.heads().expect("the index reads") {
             let root = roots.entry((log.clone(), head.size)).or_insert(head.root);
-            assert_eq!(*root, head.root, "{}: {code} has another {log} of {} entries", world.place(), head.size);
+            assert_eq!(
+                *root,
+                head.root,
+                "{}: {code} has another {log} of {} entries",
+                world.place(),
+                head.size
+            );
         }
         for (collection, _) in party.store.counts().expect("the index reads") {
             for record in all_records(&party.store, &collection) {
                 if record.version.is_none() {
                     continue;
                 }
-                let hash = *versions.entry((record.id.clone(), record.version)).or_insert(record.hash);
-                assert_eq!(hash, record.hash, "{}: {code} has another {}", world.place(), record.id);
+                let hash = *versions
+                    .entry((record.id.clone(), record.version))
+                    .or_insert(record.hash);
+                assert_eq!(
+                    hash,
+                    record.hash,
+                    "{}: {code} has another {}",
+                    world.place(),
+                    record.id
+                );
             }
         }
         state(&party.store);
@@ -63,7 +86,11 @@ pub fn assert_releasable(world: &World) {
     for (code, party) in &world.parties {
         for (collection, _) in party.store.counts().expect("the index reads") {
             for record in all_records(&party.store, &collection) {
-                let place = format!("{}: {code} holds {} in {collection:?}", world.place(), record.id);
+                let place = format!(
+                    "{}: {code} holds {} in {collection:?}",
+                    world.place(),
+                    record.id
+                );
                 let Some((origin, label)) = world.truth(&record.hash) else {
                     panic!("{place}, which nobody added");
                 };
@@ -81,7 +108,10 @@ pub fn assert_releasable(world: &World) {
                     "{place} in spite of its label {label}"
                 );
                 let mark = party.store.label(&record).expect("its label reads");
-                assert_eq!(mark.exercise, channel.exercise, "{place} without its exercise mark");
+                assert_eq!(
+                    mark.exercise, channel.exercise,
+                    "{place} without its exercise mark"
+                );
             }
         }
     }

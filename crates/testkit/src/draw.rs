@@ -27,7 +27,14 @@ pub fn object(rng: &mut Rng, now: Timestamp) -> Object {
 pub fn revision(of: &Object, rng: &mut Rng, now: Timestamp) -> Object {
     let marking = of.marking_refs().first().map(|id| id.as_str().to_owned());
     let created = of.created().unwrap_or(now);
-    build(of.kind(), of.id().as_str(), created, now, marking.as_deref(), rng)
+    build(
+        of.kind(),
+        of.id().as_str(),
+        created,
+        now,
+        marking.as_deref(),
+        rng,
+    )
 }
 
 /// A label for intake: any level, everyone or some of `codes`, sometimes exercise or caveats.
@@ -38,9 +45,18 @@ pub fn label(rng: &mut Rng, codes: &[&str]) -> Label {
         releasable_to: match rng.below(4) {
             0 => Releasable::Everyone,
             1 => Releasable::Members(names(codes)),
-            _ => Releasable::Members(rng.some(codes).into_iter().map(|c| (*c).to_owned()).collect()),
+            _ => Releasable::Members(
+                rng.some(codes)
+                    .into_iter()
+                    .map(|c| (*c).to_owned())
+                    .collect(),
+            ),
         },
-        caveats: if rng.one_in(4) { names(caveats) } else { BTreeSet::new() },
+        caveats: if rng.one_in(4) {
+            names(caveats)
+        } else {
+            BTreeSet::new()
+        },
         purposes: BTreeSet::new(),
         exercise: rng.one_in(4),
     }
@@ -58,7 +74,9 @@ fn build(
     marking: Option<&str>,
     rng: &mut Rng,
 ) -> Object {
-    let marking = marking.map_or(String::new(), |id| format!(r#""object_marking_refs":["{id}"],"#));
+    let marking = marking.map_or(String::new(), |id| {
+        format!(r#""object_marking_refs":["{id}"],"#)
+    });
     let own = match kind {
         "indicator" => format!(
             r#""pattern":"[ipv4-addr:value = '198.51.100.{}']","pattern_type":"stix","valid_from":"{created}""#,
@@ -86,5 +104,12 @@ fn uuid(rng: &mut Rng) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
 }

@@ -90,7 +90,12 @@ pub struct Wire<'a> {
 
 impl<'a> Wire<'a> {
     /// The log as `reader` is served it, without faults.
-    pub fn new(origin: &'a Store, log: LogName, accord: &'a SignedAccord, reader: &str) -> Wire<'a> {
+    pub fn new(
+        origin: &'a Store,
+        log: LogName,
+        accord: &'a SignedAccord,
+        reader: &str,
+    ) -> Wire<'a> {
         Wire {
             origin,
             log,
@@ -127,7 +132,9 @@ impl<'a> Wire<'a> {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
-        self.asked.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.asked
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// What an honest origin answers.
@@ -147,7 +154,10 @@ impl<'a> Wire<'a> {
             "checkpoint" => match &self.checkpoint {
                 Some(checkpoint) => Some(checkpoint.clone().into_bytes()),
                 None => {
-                    let note = self.origin.checkpoint(&self.log).expect("the origin's index reads");
+                    let note = self
+                        .origin
+                        .checkpoint(&self.log)
+                        .expect("the origin's index reads");
                     note.map(String::into_bytes)
                 }
             },
@@ -174,11 +184,19 @@ impl<'a> Wire<'a> {
         };
         match &self.faults {
             Faults::None => None,
-            Faults::Random { seed, one_in, faults } => {
+            Faults::Random {
+                seed,
+                one_in,
+                faults,
+            } => {
                 let mut rng = Rng::named(*seed, &format!("{}/{path}/{nth}", self.log));
                 rng.one_in(*one_in).then(|| (*rng.pick(faults), rng))
             }
-            Faults::Path { seed, prefix, fault } => path
+            Faults::Path {
+                seed,
+                prefix,
+                fault,
+            } => path
                 .starts_with(prefix.as_str())
                 .then(|| (*fault, Rng::named(*seed, path))),
             Faults::After { count } => (before >= *count).then(|| (Fault::Drop, Rng::seeded(0))),
@@ -193,7 +211,11 @@ impl<'a> Wire<'a> {
             match fault {
                 Fault::Drop => return Err(FetchError::Unreachable { why: why() }),
                 Fault::Break => return Err(FetchError::Broken { why: why() }),
-                Fault::Stall => return Err(FetchError::Slow { bytes: rng.below(bytes.len() + 1) }),
+                Fault::Stall => {
+                    return Err(FetchError::Slow {
+                        bytes: rng.below(bytes.len() + 1),
+                    });
+                }
                 Fault::Absent => return Err(FetchError::NotFound),
                 Fault::Truncate => bytes.truncate(rng.below(bytes.len().max(1))),
                 Fault::Flip if bytes.is_empty() => {}
@@ -209,7 +231,11 @@ impl<'a> Wire<'a> {
                     }
                 }
                 Fault::Swap => {
-                    let other = if path == "checkpoint" { "tile/entries/000.p/1" } else { "checkpoint" };
+                    let other = if path == "checkpoint" {
+                        "tile/entries/000.p/1"
+                    } else {
+                        "checkpoint"
+                    };
                     bytes = self.honest(other).unwrap_or_default();
                 }
             }
@@ -231,7 +257,9 @@ impl<'a> Wire<'a> {
         for text in lines.lines() {
             let line = SignatureLine::parse(text).map_err(|_| refused.clone())?;
             let mut members = self.accord.accord().members.iter();
-            let member = members.find(|member| line.is_of(&member.witness)).ok_or(refused.clone())?;
+            let member = members
+                .find(|member| line.is_of(&member.witness))
+                .ok_or(refused.clone())?;
             cosign::verify(note.text(), &line, &member.witness).map_err(|_| refused.clone())?;
             good.push((line.name().to_owned(), line.to_string()));
         }
@@ -240,7 +268,9 @@ impl<'a> Wire<'a> {
             size: checkpoint.size(),
             lines: good,
         };
-        self.origin.execute(cosigned).expect("the origin's store takes cosignatures");
+        self.origin
+            .execute(cosigned)
+            .expect("the origin's store takes cosignatures");
         Ok(())
     }
 }

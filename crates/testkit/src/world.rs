@@ -158,7 +158,9 @@ impl World {
     pub fn ratified_by(seed: u64, accord: Accord, codes: &[&str]) -> World {
         let mut signed = SignedAccord::new(accord).expect("the draft is well-formed");
         for code in codes {
-            signed.ratify(&key(code, Role::Root)).expect("its root key ratifies");
+            signed
+                .ratify(&key(code, Role::Root))
+                .expect("its root key ratifies");
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -268,7 +270,9 @@ impl World {
             panic!("{}: {code} takes objects", self.place());
         };
         assert!(
-            outcomes.iter().all(|outcome| matches!(outcome, Outcome::Added(_))),
+            outcomes
+                .iter()
+                .all(|outcome| matches!(outcome, Outcome::Added(_))),
             "{}: drawn objects are new: {outcomes:?}",
             self.place()
         );
@@ -276,7 +280,8 @@ impl World {
         new.retain(|record| hashes.contains(&record.hash));
         for record in &new {
             let label = store.label(record).expect("its label reads");
-            self.truth.insert(record.hash, (code.to_owned(), (*label).clone()));
+            self.truth
+                .insert(record.hash, (code.to_owned(), (*label).clone()));
         }
         new
     }
@@ -304,10 +309,17 @@ impl World {
     ///
     /// # Errors
     /// The reasons of the hard rule.
-    pub fn release(&mut self, code: &str, channel: &str, record: &Record) -> Result<(), Vec<Withheld>> {
+    pub fn release(
+        &mut self,
+        code: &str,
+        channel: &str,
+        record: &Record,
+    ) -> Result<(), Vec<Withheld>> {
         let label = self.store(code).label(record).expect("its label reads");
         let accord = self.accord.clone();
-        let in_force = accord.channel_in_force(channel).expect("the channel is in force");
+        let in_force = accord
+            .channel_in_force(channel)
+            .expect("the channel is in force");
         let subject = Subject {
             label: &label,
             kind: record.id.type_name(),
@@ -327,12 +339,13 @@ impl World {
         self.append(code, channel, vec![change]);
     }
 
-    /// Releases many objects in one append, without asking any rule.
-    pub fn force_all(&mut self, code: &str, channel: &str, records: &[Record], label: &Label) {
+    /// Releases many objects in one append, each under its true label, without asking any rule.
+    pub fn force_all(&mut self, code: &str, channel: &str, records: &[Record]) {
         let mut changes = Vec::new();
         for record in records {
+            let label = self.store(code).label(record).expect("its label reads");
             changes.push(Change {
-                entry: self.entry(Action::Release, record, label),
+                entry: self.entry(Action::Release, record, &label),
                 object: Some(record.object),
             });
         }
@@ -343,7 +356,14 @@ impl World {
     pub fn withdraw(&mut self, code: &str, channel: &str, record: &Record) {
         let label = self.store(code).label(record).expect("its label reads");
         let entry = self.entry(Action::Withdraw, record, &label);
-        self.append(code, channel, vec![Change { entry, object: None }]);
+        self.append(
+            code,
+            channel,
+            vec![Change {
+                entry,
+                object: None,
+            }],
+        );
     }
 
     /// An entry of a record, now.
@@ -369,12 +389,19 @@ impl World {
             signer: self.signer(code, channel),
         };
         let reply = self.store(code).execute(command);
-        assert!(matches!(reply, Ok(Reply::Logged { .. })), "{}: {reply:?}", self.place());
+        assert!(
+            matches!(reply, Ok(Reply::Logged { .. })),
+            "{}: {reply:?}",
+            self.place()
+        );
     }
 
     /// What signs the checkpoints of a member's log.
     pub fn signer(&self, code: &str, channel: &str) -> Signer {
-        let keys = self.accord.log_keys(code, channel).expect("it is a log of the accord");
+        let keys = self
+            .accord
+            .log_keys(code, channel)
+            .expect("it is a log of the accord");
         let mut signing = vec![key(code, Role::Log)];
         if keys.pq.is_some() {
             signing.push(key(code, Role::LogPq));
@@ -386,20 +413,33 @@ impl World {
             .collect();
         Arc::new(move |size, root| {
             let checkpoint = Checkpoint::new(&origin, size, root).expect("a log of ours");
-            checkpoint.sign(&signing.iter().collect::<Vec<_>>()).expect("our keys sign")
+            checkpoint
+                .sign(&signing.iter().collect::<Vec<_>>())
+                .expect("our keys sign")
         })
     }
 
     /// The network between a reader and an origin's log.
     pub fn wire<'a>(&'a self, reader: &str, origin: &str, channel: &str) -> Wire<'a> {
-        Wire::new(self.store(origin), self.log(origin, channel), &self.accord, reader)
+        Wire::new(
+            self.store(origin),
+            self.log(origin, channel),
+            &self.accord,
+            reader,
+        )
     }
 
     /// Pulls an origin's log over a wire into the reader's store.
     ///
     /// # Errors
     /// As [`sync::pull`].
-    pub fn pull_over(&self, wire: &Wire<'_>, reader: &str, origin: &str, channel: &str) -> Result<Progress, PullError> {
+    pub fn pull_over(
+        &self,
+        wire: &Wire<'_>,
+        reader: &str,
+        origin: &str,
+        channel: &str,
+    ) -> Result<Progress, PullError> {
         self.pull_into(self.store(reader), wire, reader, origin, channel)
     }
 
@@ -429,7 +469,13 @@ impl World {
     ///
     /// # Errors
     /// As [`sync::pull`].
-    pub fn pull(&self, reader: &str, origin: &str, channel: &str, faults: Faults) -> Result<Progress, PullError> {
+    pub fn pull(
+        &self,
+        reader: &str,
+        origin: &str,
+        channel: &str,
+        faults: Faults,
+    ) -> Result<Progress, PullError> {
         let wire = self.wire(reader, origin, channel).with(faults);
         self.pull_over(&wire, reader, origin, channel)
     }
@@ -443,8 +489,15 @@ impl World {
                 }
                 match self.pull(reader, &origin, &channel, Faults::None) {
                     // An origin that has released nothing yet has no checkpoint.
-                    Ok(_) | Err(PullError::Fetch { error: sync::FetchError::NotFound, .. }) => {}
-                    Err(error) => panic!("{}: {reader} pulls {origin}'s {channel}: {error}", self.place()),
+                    Ok(_)
+                    | Err(PullError::Fetch {
+                        error: sync::FetchError::NotFound,
+                        ..
+                    }) => {}
+                    Err(error) => panic!(
+                        "{}: {reader} pulls {origin}'s {channel}: {error}",
+                        self.place()
+                    ),
                 }
             }
         }

@@ -23,7 +23,10 @@ fn act(world: &mut World, code: &str) {
         let _ = world.release(code, &channel, record);
         if world.rng.one_in(4) {
             let now = world.now();
-            let body = world.store(code).bodies(std::slice::from_ref(record)).expect("it reads");
+            let body = world
+                .store(code)
+                .bodies(std::slice::from_ref(record))
+                .expect("it reads");
             let before = model::Object::parse(&body[0]).expect("it is an object");
             let after = testkit::revision(&before, &mut world.rng, now);
             let (_, label) = world.truth(&record.hash).expect("it was added").clone();
@@ -44,13 +47,13 @@ fn act(world: &mut World, code: &str) {
 #[test]
 fn a_bad_network_delays_and_changes_nothing() {
     let mut failures = 0;
-    for seed in 100..108 {
+    for seed in 100..106 {
         let mut world = World::new(seed, random_accord(&mut Rng::seeded(seed)));
         let codes = world.codes();
         let logs = world.logs();
         let mut faults: Vec<Fault> = Fault::HONEST.to_vec();
         faults.extend(Fault::LYING);
-        for round in 0..8 {
+        for round in 0..6 {
             for code in &codes {
                 act(&mut world, code);
             }
@@ -91,11 +94,19 @@ fn a_bad_network_delays_and_changes_nothing() {
                 head.expect("it reads").map_or(0, |head| head.size)
             };
             for (_, reader) in logs.iter().filter(|(name, _)| name == channel) {
-                assert_eq!(head(reader), head(origin), "{}: {reader} {channel}", world.place());
+                assert_eq!(
+                    head(reader),
+                    head(origin),
+                    "{}: {reader} {channel}",
+                    world.place()
+                );
             }
         }
     }
-    assert!(failures > 50, "only {failures} pulls failed: the network was too good");
+    assert!(
+        failures > 50,
+        "only {failures} pulls failed: the network was too good"
+    );
 }
 
 #[test]
@@ -107,10 +118,18 @@ fn a_second_pull_changes_nothing() {
         }
     }
     world.settle();
-    let before: Vec<_> = world.codes().iter().map(|code| state(world.store(code))).collect();
+    let before: Vec<_> = world
+        .codes()
+        .iter()
+        .map(|code| state(world.store(code)))
+        .collect();
     world.pass(3_600);
     world.settle();
-    let after: Vec<_> = world.codes().iter().map(|code| state(world.store(code))).collect();
+    let after: Vec<_> = world
+        .codes()
+        .iter()
+        .map(|code| state(world.store(code)))
+        .collect();
     assert_eq!(before, after);
 }
 
@@ -118,7 +137,10 @@ fn a_second_pull_changes_nothing() {
 /// each attempt gets further or changes nothing, and the sum is the whole log.
 #[test]
 fn a_pull_goes_on_where_it_broke_off() {
-    let accord = testkit::accord(&testkit::SIX[..2], vec![testkit::channel("c", &testkit::SIX[..2])]);
+    let accord = testkit::accord(
+        &testkit::SIX[..2],
+        vec![testkit::channel("c", &testkit::SIX[..2])],
+    );
     let mut world = World::new(8, accord);
     let label = model::Label::parse("TLP:CLEAR").expect("a label");
     let mut records = Vec::new();
@@ -127,15 +149,22 @@ fn a_pull_goes_on_where_it_broke_off() {
     }
     records.retain(|record| world.truth(&record.hash).expect("added").1.tlp < model::Tlp::Red);
     for part in records.chunks(97) {
-        world.force_all("KG", "c", part, &label);
+        world.force_all("KG", "c", part);
     }
-    let size = world.store("KG").head(&world.log("KG", "c")).expect("it reads").expect("a log").size;
+    let size = world
+        .store("KG")
+        .head(&world.log("KG", "c"))
+        .expect("it reads")
+        .expect("a log")
+        .size;
     assert_eq!(size, records.len() as u64);
 
     // A reader with a whole pull, to know how many requests that takes.
     let wire = world.wire("KZ", "KG", "c");
     let whole = world.open("KZ", "whole");
-    world.pull_into(&whole, &wire, "KZ", "KG", "c").expect("a good network");
+    world
+        .pull_into(&whole, &wire, "KZ", "KG", "c")
+        .expect("a good network");
     let requests = wire.requests();
     assert!(requests >= 12, "{requests} requests are no test");
 
@@ -143,19 +172,37 @@ fn a_pull_goes_on_where_it_broke_off() {
         let reader = world.open("KZ", &format!("after-{count}"));
         let wire = world.wire("KZ", "KG", "c").with(Faults::After { count });
         assert!(world.pull_into(&reader, &wire, "KZ", "KG", "c").is_err());
-        let held = reader.head(&world.log("KG", "c")).expect("it reads").map_or(0, |head| head.size);
+        let held = reader
+            .head(&world.log("KG", "c"))
+            .expect("it reads")
+            .map_or(0, |head| head.size);
         assert!(held < size);
         let wire = world.wire("KZ", "KG", "c");
-        let progress = world.pull_into(&reader, &wire, "KZ", "KG", "c").expect("a good network");
+        let progress = world
+            .pull_into(&reader, &wire, "KZ", "KG", "c")
+            .expect("a good network");
         assert_eq!((progress.from, progress.to), (held, size));
-        assert_eq!(shown(&reader, &world), shown(&whole, &world), "after {count} answers");
+        assert_eq!(
+            shown(&reader, &world),
+            shown(&whole, &world),
+            "after {count} answers"
+        );
     }
 }
 
 /// What a reader shows of the channel, without its own positions.
 fn shown(store: &store::Store, world: &World) -> Vec<(model::Id, model::Hash, Option<u64>)> {
-    let query = store::Query { all_versions: true, limit: 5_000, ..store::Query::default() };
-    let page = store.page(&world.collection("c"), &query).expect("the index reads");
+    let query = store::Query {
+        all_versions: true,
+        limit: 5_000,
+        ..store::Query::default()
+    };
+    let page = store
+        .page(&world.collection("c"), &query)
+        .expect("the index reads");
     assert!(!page.more);
-    page.records.into_iter().map(|record| (record.id, record.hash, record.entry)).collect()
+    page.records
+        .into_iter()
+        .map(|record| (record.id, record.hash, record.entry))
+        .collect()
 }

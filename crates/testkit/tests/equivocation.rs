@@ -9,7 +9,10 @@ use testkit::{Faults, World, assert_converged, state};
 /// Three members and a channel; KG has published `count` entries.
 fn world(seed: u64, count: usize) -> World {
     let three = &testkit::SIX[..3];
-    let mut world = World::new(seed, testkit::accord(three, vec![testkit::channel("c", three)]));
+    let mut world = World::new(
+        seed,
+        testkit::accord(three, vec![testkit::channel("c", three)]),
+    );
     publish(&mut world, "KG", count);
     world
 }
@@ -17,7 +20,7 @@ fn world(seed: u64, count: usize) -> World {
 fn publish(world: &mut World, code: &str, count: usize) {
     let label = label();
     let records = world.add_labelled(code, count, &label);
-    world.force_all(code, "c", &records, &label);
+    world.force_all(code, "c", &records);
 }
 
 fn label() -> model::Label {
@@ -33,14 +36,25 @@ fn other_history(world: &mut World, name: &str, count: usize) -> Store {
             testkit::object(&mut world.rng, now)
         })
         .collect();
-    let add = store::Command::Add { objects, label: label() };
+    let add = store::Command::Add {
+        objects,
+        label: label(),
+    };
     store.execute(add).expect("the store takes objects");
-    let query = store::Query { limit: 5_000, ..store::Query::default() };
-    let page = store.page(&store::Collection::National, &query).expect("it reads");
+    let query = store::Query {
+        limit: 5_000,
+        ..store::Query::default()
+    };
+    let page = store
+        .page(&store::Collection::National, &query)
+        .expect("it reads");
     let mut changes = Vec::new();
     for record in &page.records {
         let entry = world.entry(log::Action::Release, record, &label());
-        changes.push(Change { entry, object: Some(record.object) });
+        changes.push(Change {
+            entry,
+            object: Some(record.object),
+        });
     }
     let append = store::Command::Append {
         log: world.log("KG", "c"),
@@ -55,10 +69,19 @@ fn other_history(world: &mut World, name: &str, count: usize) -> Store {
 fn caught(world: &World, store: &Store, reader: &str) -> Verdict {
     let before = state(world.store(reader));
     let log = world.log("KG", "c");
-    let held = world.store(reader).head(&log).expect("it reads").expect("held");
+    let held = world
+        .store(reader)
+        .head(&log)
+        .expect("it reads")
+        .expect("held");
     let wire = testkit::Wire::new(store, log.clone(), &world.accord, reader);
-    let error = world.pull_over(&wire, reader, "KG", "c").expect_err("two histories");
-    let PullError::Contradiction { evidence, reason, .. } = &error else {
+    let error = world
+        .pull_over(&wire, reader, "KG", "c")
+        .expect_err("two histories");
+    let PullError::Contradiction {
+        evidence, reason, ..
+    } = &error
+    else {
         panic!("{}: {error}", world.place());
     };
     assert!(!reason.is_empty());
@@ -75,7 +98,11 @@ fn caught(world: &World, store: &Store, reader: &str) -> Verdict {
     assert!(read.verify(&others).is_err(), "it accuses nobody else");
 
     // Nothing but the refusal has changed: the same size, the same root, the same objects.
-    let after = world.store(reader).head(&log).expect("it reads").expect("held");
+    let after = world
+        .store(reader)
+        .head(&log)
+        .expect("it reads")
+        .expect("held");
     assert_eq!((after.size, after.root), (held.size, held.root));
     assert!(after.refused.is_some());
     assert_ne!(state(world.store(reader)), before, "the refusal shows");
@@ -86,10 +113,14 @@ fn caught(world: &World, store: &Store, reader: &str) -> Verdict {
     );
 
     // The log is stopped: neither history is taken any further, and another pull adds no evidence.
-    let stopped = world.pull(reader, "KG", "c", Faults::None).expect_err("the log is refused");
+    let stopped = world
+        .pull(reader, "KG", "c", Faults::None)
+        .expect_err("the log is refused");
     assert!(matches!(stopped, PullError::Refused { .. }), "{stopped}");
     let wire = testkit::Wire::new(store, log, &world.accord, reader);
-    let stopped = world.pull_over(&wire, reader, "KG", "c").expect_err("the log is refused");
+    let stopped = world
+        .pull_over(&wire, reader, "KG", "c")
+        .expect_err("the log is refused");
     assert!(matches!(stopped, PullError::Refused { .. }), "{stopped}");
     assert_eq!(world.store(reader).evidence().expect("it reads").len(), 1);
     verdict
@@ -117,7 +148,10 @@ fn two_roots_of_one_size() {
     let mut world = shown_everything(1, 3);
     let other = other_history(&mut world, "other", 3);
     let verdict = caught(&world, &other, "KZ");
-    assert!(matches!(verdict, Verdict::TwoRoots { size: 3, .. }), "{verdict:?}");
+    assert!(
+        matches!(verdict, Verdict::TwoRoots { size: 3, .. }),
+        "{verdict:?}"
+    );
 }
 
 #[test]
@@ -140,7 +174,14 @@ fn a_shorter_log_of_another_history() {
     let other = other_history(&mut world, "other", 2);
     let verdict = caught(&world, &other, "KZ");
     assert!(
-        matches!(verdict, Verdict::Rewritten { older_size: 2, newer_size: 4, .. }),
+        matches!(
+            verdict,
+            Verdict::Rewritten {
+                older_size: 2,
+                newer_size: 4,
+                ..
+            }
+        ),
         "{verdict:?}"
     );
 }
@@ -149,14 +190,24 @@ fn a_shorter_log_of_another_history() {
 fn a_log_that_shrank_is_stopped_although_it_proves_no_lie() {
     let mut world = world(3, 4);
     let log = world.log("KG", "c");
-    let old = world.store("KG").checkpoint(&log).expect("it reads").expect("a checkpoint");
+    let old = world
+        .store("KG")
+        .checkpoint(&log)
+        .expect("it reads")
+        .expect("a checkpoint");
     publish(&mut world, "KG", 4);
     world.settle();
     let shown = world.records("KZ", &world.collection("c"));
     let wire = world.wire("KZ", "KG", "c").showing(old);
-    let error = world.pull_over(&wire, "KZ", "KG", "c").expect_err("it shrank");
+    let error = world
+        .pull_over(&wire, "KZ", "KG", "c")
+        .expect_err("it shrank");
     assert!(matches!(error, PullError::Contradiction { .. }), "{error}");
-    let head = world.store("KZ").head(&log).expect("it reads").expect("held");
+    let head = world
+        .store("KZ")
+        .head(&log)
+        .expect("it reads")
+        .expect("held");
     assert_eq!(head.size, 8);
     assert!(head.refused.is_some());
     assert_eq!(world.records("KZ", &world.collection("c")), shown);
@@ -169,11 +220,25 @@ fn one_refused_log_stops_no_other() {
     let other = other_history(&mut world, "other", 3);
     caught(&world, &other, "KZ");
     publish(&mut world, "PK", 3);
-    world.pull("KZ", "PK", "c", Faults::None).expect("PK's log is good");
-    world.pull("PK", "KG", "c", Faults::None).expect("PK saw one history only");
-    assert_eq!(world.store("KZ").head(&world.log("PK", "c")).expect("it reads").expect("held").size, 3);
+    world
+        .pull("KZ", "PK", "c", Faults::None)
+        .expect("PK's log is good");
+    world
+        .pull("PK", "KG", "c", Faults::None)
+        .expect("PK saw one history only");
+    assert_eq!(
+        world
+            .store("KZ")
+            .head(&world.log("PK", "c"))
+            .expect("it reads")
+            .expect("held")
+            .size,
+        3
+    );
     // And a restart does not forget the refusal.
     world.restart("KZ");
-    let stopped = world.pull("KZ", "KG", "c", Faults::None).expect_err("the log is refused");
+    let stopped = world
+        .pull("KZ", "KG", "c", Faults::None)
+        .expect_err("the log is refused");
     assert!(matches!(stopped, PullError::Refused { .. }), "{stopped}");
 }

@@ -51,7 +51,10 @@ fn smoke(name: &str, run: fn(&[u8]), seeds: Vec<Vec<u8>>) {
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| run(&input)));
         if let Err(panic) = outcome {
-            eprintln!("{name}: seed {SEED:#x}, round {round}, {} bytes", input.len());
+            eprintln!(
+                "{name}: seed {SEED:#x}, round {round}, {} bytes",
+                input.len()
+            );
             std::panic::resume_unwind(panic);
         }
     }

@@ -2,7 +2,9 @@
 
 use policy::Decision;
 use store::Collection;
-use testkit::{Faults, Rng, World, assert_converged, assert_releasable, label_allows, random_accord};
+use testkit::{
+    Faults, Rng, World, assert_converged, assert_releasable, label_allows, random_accord,
+};
 
 /// Random accords, labels and objects. Honest members ask the rule; in each world one member
 /// releases whatever it likes under the true label, and its partners must keep out of it what the
@@ -26,7 +28,12 @@ fn what_a_label_forbids_reaches_nobody() {
                     }
                     let channel = world.rng.pick(&own).0.clone();
                     let (_, label) = world.truth(&record.hash).expect("it was added").clone();
-                    let rules = world.accord.accord().channel(&channel).expect("a channel").clone();
+                    let rules = world
+                        .accord
+                        .accord()
+                        .channel(&channel)
+                        .expect("a channel")
+                        .clone();
                     let allowed = label_allows(&label, record.id.type_name(), &rules);
                     if *code == careless {
                         world.force(code, &channel, record, &label);
@@ -43,7 +50,12 @@ fn what_a_label_forbids_reaches_nobody() {
         assert_converged(&world);
         // What was allowed has arrived at every member of its channel.
         for (channel, origin) in &logs {
-            let rules = world.accord.accord().channel(channel).expect("a channel").clone();
+            let rules = world
+                .accord
+                .accord()
+                .channel(channel)
+                .expect("a channel")
+                .clone();
             let sent: Vec<_> = world
                 .records(origin, &world.collection(channel))
                 .into_iter()
@@ -62,15 +74,21 @@ fn what_a_label_forbids_reaches_nobody() {
             }
         }
     }
-    assert!(kept > 100 && withheld > 100, "{kept} allowed, {withheld} forbidden: no test");
+    assert!(
+        kept > 100 && withheld > 100,
+        "{kept} allowed, {withheld} forbidden: no test"
+    );
 }
 
 #[test]
 fn who_is_not_in_a_channel_is_served_nothing_of_it() {
-    let accord = testkit::accord(&testkit::SIX, vec![
-        testkit::channel("all", &testkit::SIX),
-        testkit::channel("pair", &["KG", "KZ"]),
-    ]);
+    let accord = testkit::accord(
+        &testkit::SIX,
+        vec![
+            testkit::channel("all", &testkit::SIX),
+            testkit::channel("pair", &["KG", "KZ"]),
+        ],
+    );
     let mut world = World::new(1, accord);
     let everyone = model::Label::parse("TLP:GREEN//REL *").expect("a label");
     for record in world.add_labelled("KZ", 5, &everyone) {
@@ -80,7 +98,11 @@ fn who_is_not_in_a_channel_is_served_nothing_of_it() {
     for outsider in ["PK", "TJ", "US", "UZ"] {
         let pulled = world.pull(outsider, "KZ", "pair", Faults::None);
         assert!(pulled.is_err(), "{outsider} is no member of the pair");
-        assert!(world.records(outsider, &world.collection("pair")).is_empty());
+        assert!(
+            world
+                .records(outsider, &world.collection("pair"))
+                .is_empty()
+        );
     }
     world.pull("KG", "KZ", "pair", Faults::None).expect("KG is");
     assert!(!world.records("KG", &world.collection("pair")).is_empty());
@@ -93,9 +115,14 @@ fn a_member_that_has_not_ratified_keeps_everybody_to_what_it_may_see() {
     let mut world = World::ratified_by(2, accord, &testkit::SIX[..5]);
     let five = model::Label::parse("TLP:CLEAR//REL KG,KZ,PK,TJ,US").expect("a label");
     for record in world.add_labelled("KZ", 5, &five) {
-        let reasons = world.release("KZ", "all", &record).expect_err("UZ is not cleared");
+        let reasons = world
+            .release("KZ", "all", &record)
+            .expect_err("UZ is not cleared");
         let mode = policy::ReleaseMode::default();
-        let subject = policy::Subject { label: &five, kind: record.id.type_name() };
+        let subject = policy::Subject {
+            label: &five,
+            kind: record.id.type_name(),
+        };
         let trigger = policy::Trigger::Person("Aigul".to_owned());
         let decision = policy::decide(Err(reasons), &mode, &subject, &trigger);
         assert!(matches!(decision, Decision::Refuse { .. }));
@@ -103,7 +130,11 @@ fn a_member_that_has_not_ratified_keeps_everybody_to_what_it_may_see() {
     world.settle();
     for code in world.codes() {
         let counts = world.store(&code).counts().expect("the index reads");
-        assert!(counts.iter().all(|(place, count)| *place == Collection::National || count.objects == 0));
+        assert!(
+            counts
+                .iter()
+                .all(|(place, count)| *place == Collection::National || count.objects == 0)
+        );
     }
 }
 
@@ -111,14 +142,20 @@ fn a_member_that_has_not_ratified_keeps_everybody_to_what_it_may_see() {
 fn exercise_and_real_do_not_mix() {
     let mut drill = testkit::channel("drill", &testkit::SIX);
     drill.exercise = true;
-    let accord = testkit::accord(&testkit::SIX, vec![testkit::channel("real", &testkit::SIX), drill]);
+    let accord = testkit::accord(
+        &testkit::SIX,
+        vec![testkit::channel("real", &testkit::SIX), drill],
+    );
     let mut world = World::new(3, accord);
     let real = model::Label::parse("TLP:CLEAR").expect("a label");
     let play = model::Label::parse("TLP:CLEAR//EXERCISE").expect("a label");
     for (label, wrong) in [(&real, "drill"), (&play, "real")] {
         for record in world.add_labelled("US", 8, label) {
-            let reasons = world.release("US", wrong, &record).expect_err("it does not mix");
-            let mixes = |w: &policy::Withheld| matches!(w, policy::Withheld::ExerciseMismatch { .. });
+            let reasons = world
+                .release("US", wrong, &record)
+                .expect_err("it does not mix");
+            let mixes =
+                |w: &policy::Withheld| matches!(w, policy::Withheld::ExerciseMismatch { .. });
             assert!(reasons.iter().any(mixes));
             world.force("US", wrong, &record, label);
         }
@@ -127,9 +164,19 @@ fn exercise_and_real_do_not_mix() {
     assert_releasable(&world);
     for reader in ["KG", "KZ", "PK", "TJ", "UZ"] {
         for channel in ["real", "drill"] {
-            assert!(world.records(reader, &world.collection(channel)).is_empty(), "{reader} {channel}");
-            let head = world.store(reader).head(&world.log("US", channel)).expect("it reads");
-            assert_eq!(head.expect("the log is held").size, 8, "the log itself goes on");
+            assert!(
+                world.records(reader, &world.collection(channel)).is_empty(),
+                "{reader} {channel}"
+            );
+            let head = world
+                .store(reader)
+                .head(&world.log("US", channel))
+                .expect("it reads");
+            assert_eq!(
+                head.expect("the log is held").size,
+                8,
+                "the log itself goes on"
+            );
         }
     }
 }

@@ -11,15 +11,23 @@ fn served(world: &World, code: &str, hash: model::Hash, origin: &str) -> bool {
     let mut found = false;
     for record in world.records(code, &world.collection("c")) {
         found |= record.hash == hash;
-        let body = store.bodies(std::slice::from_ref(&record)).expect("it reads");
+        let body = store
+            .bodies(std::slice::from_ref(&record))
+            .expect("it reads");
         found |= model::Hash::of(&body[0]) == hash;
     }
     let log = world.log(origin, "c");
-    let size = store.head(&log).expect("it reads").map_or(0, |head| head.size);
+    let size = store
+        .head(&log)
+        .expect("it reads")
+        .map_or(0, |head| head.size);
     for path in TilePath::range(log::Kind::Objects, 0, size, size) {
         for width in 1..=path.width {
             for skip in [0, 1, usize::from(width) / 2] {
-                let Some(bundle) = store.objects(&log, path.index, width, skip).expect("it reads") else {
+                let Some(bundle) = store
+                    .objects(&log, path.index, width, skip)
+                    .expect("it reads")
+                else {
                     continue;
                 };
                 let bodies = log::bodies::decode(&bundle, usize::from(width)).expect("a bundle");
@@ -32,13 +40,16 @@ fn served(world: &World, code: &str, hash: model::Hash, origin: &str) -> bool {
 
 fn world(seed: u64, count: usize) -> World {
     let three = &testkit::SIX[..3];
-    let mut world = World::new(seed, testkit::accord(three, vec![testkit::channel("c", three)]));
+    let mut world = World::new(
+        seed,
+        testkit::accord(three, vec![testkit::channel("c", three)]),
+    );
     let label = model::Label::parse("TLP:CLEAR").expect("a label");
     let mut records = world.add_labelled("KG", count * 2, &label);
     records.retain(|record| world.truth(&record.hash).expect("added").1.tlp < model::Tlp::Red);
     records.truncate(count);
     assert_eq!(records.len(), count, "enough objects below the ceiling");
-    world.force_all("KG", "c", &records, &label);
+    world.force_all("KG", "c", &records);
     world
 }
 
@@ -51,29 +62,49 @@ fn withdrawn_bytes_are_served_by_nobody() {
         let shown = world.records("KG", &world.collection("c"));
         let gone = world.rng.pick(&shown).clone();
         for code in ["KG", "KZ", "PK"] {
-            assert!(served(&world, code, gone.hash, "KG"), "{count}: {code} shows it at first");
+            assert!(
+                served(&world, code, gone.hash, "KG"),
+                "{count}: {code} shows it at first"
+            );
         }
         world.withdraw("KG", "c", &gone);
-        assert!(!served(&world, "KG", gone.hash, "KG"), "{count}: its origin serves it no more");
+        assert!(
+            !served(&world, "KG", gone.hash, "KG"),
+            "{count}: its origin serves it no more"
+        );
         world.settle();
         for code in ["KG", "KZ", "PK"] {
-            assert!(!served(&world, code, gone.hash, "KG"), "{count}: {code} serves it no more");
+            assert!(
+                !served(&world, code, gone.hash, "KG"),
+                "{count}: {code} serves it no more"
+            );
             assert_eq!(world.records(code, &world.collection("c")).len(), count - 1);
         }
         for code in ["KG", "KZ", "PK"] {
             world.restart(code);
-            assert!(!served(&world, code, gone.hash, "KG"), "{count}: nor {code} after a restart");
+            assert!(
+                !served(&world, code, gone.hash, "KG"),
+                "{count}: nor {code} after a restart"
+            );
         }
         assert_converged(&world);
 
         // Somebody who comes later verifies the same log without the bytes.
         let late = world.open("PK", "late");
         let wire = world.wire("PK", "KG", "c");
-        let progress = world.pull_into(&late, &wire, "PK", "KG", "c").expect("the log verifies");
+        let progress = world
+            .pull_into(&late, &wire, "PK", "KG", "c")
+            .expect("the log verifies");
         assert_eq!(progress.shown, count - 1);
-        assert!(progress.missing.is_empty(), "a later entry explains what is not there");
+        assert!(
+            progress.missing.is_empty(),
+            "a later entry explains what is not there"
+        );
         let roots = |store: &store::Store| {
-            let head = store.head(&world.log("KG", "c")).expect("it reads").expect("held");
+            let head = store
+                .head(&world.log("KG", "c"))
+                .expect("it reads")
+                .expect("held");
             (head.size, head.root)
         };
         assert_eq!(roots(&late), roots(world.store("KG")));
@@ -86,13 +117,26 @@ fn an_object_that_two_members_share_stays_with_the_other() {
     world.settle();
     let gone = world.records("KG", &world.collection("c"))[0].clone();
     // KZ has the same object of its own and releases it, too.
-    let body = world.store("KG").bodies(std::slice::from_ref(&gone)).expect("it reads");
+    let body = world
+        .store("KG")
+        .bodies(std::slice::from_ref(&gone))
+        .expect("it reads");
     let object = model::Object::parse(&body[0]).expect("an object");
     let label = model::Label::parse("TLP:CLEAR").expect("a label");
-    let added = store::Command::Add { objects: vec![object], label: label.clone() };
-    world.store("KZ").execute(added).expect("KZ takes it as its own");
+    let added = store::Command::Add {
+        objects: vec![object],
+        label: label.clone(),
+    };
+    world
+        .store("KZ")
+        .execute(added)
+        .expect("KZ takes it as its own");
     let own = world.records("KZ", &store::Collection::National);
-    let own = own.iter().find(|record| record.hash == gone.hash).expect("it is there").clone();
+    let own = own
+        .iter()
+        .find(|record| record.hash == gone.hash)
+        .expect("it is there")
+        .clone();
     world.force("KZ", "c", &own, &label);
     world.settle();
     world.withdraw("KG", "c", &gone);
@@ -110,7 +154,9 @@ fn an_object_that_two_members_share_stays_with_the_other() {
     };
     assert_eq!(from("PK"), ["KZ"], "KG's release is gone, KZ's stands");
     assert!(!served(&world, "KG", model::Hash([0; 32]), "KG"));
-    let again = world.pull("PK", "KG", "c", Faults::None).expect("nothing new");
+    let again = world
+        .pull("PK", "KG", "c", Faults::None)
+        .expect("nothing new");
     assert_eq!(again.from, again.to);
 }
 
@@ -122,7 +168,10 @@ fn what_was_taken_back_before_a_partner_came_never_reaches_it() {
     world.settle();
     for code in ["KZ", "PK"] {
         assert!(!served(&world, code, gone.hash, "KG"));
-        let held = world.store(code).versions(&world.collection("c"), &gone.id).expect("it reads");
+        let held = world
+            .store(code)
+            .versions(&world.collection("c"), &gone.id)
+            .expect("it reads");
         assert!(held.is_empty(), "{code}");
     }
 }

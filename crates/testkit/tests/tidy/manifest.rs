@@ -92,7 +92,9 @@ fn table(text: &str, kind: impl Fn(&str) -> Option<bool>) -> Vec<Dependency> {
 pub(crate) fn arrows(name: &str, text: &str) -> Vec<String> {
     let path = format!("crates/{name}/Cargo.toml");
     let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| *known == name) else {
-        return vec![format!("{path}: a crate that the map of arrows does not have")];
+        return vec![format!(
+            "{path}: a crate that the map of arrows does not have"
+        )];
     };
     dependencies(text)
         .iter()
@@ -143,15 +145,22 @@ fn finds_bad_manifests() {
         ["crates/policy/Cargo.toml: policy may not depend on store"]
     );
     assert_eq!(arrows("sync", upward).len(), 0);
-    assert_eq!(arrows("model", "[dependencies.log]\npath = \"x\"\n").len(), 1);
-    assert_eq!(arrows("model", "[dev-dependencies]\nlog = \"1\"\n").len(), 1);
+    assert_eq!(
+        arrows("model", "[dependencies.log]\npath = \"x\"\n").len(),
+        1
+    );
+    assert_eq!(
+        arrows("model", "[dev-dependencies]\nlog = \"1\"\n").len(),
+        1
+    );
     assert_eq!(arrows("invented", "").len(), 1);
     let testkit = "[dependencies]\ntestkit.workspace = true\n";
     assert_eq!(arrows("node", testkit).len(), 1);
     let dev = "[dev-dependencies]\ntestkit.workspace = true\n";
     assert_eq!(arrows("node", dev).len(), 0);
 
-    let worldly = "[dependencies]\ntokio = { version = \"1\" }\n[dev-dependencies]\ntempfile = \"3\"\n";
+    let worldly =
+        "[dependencies]\ntokio = { version = \"1\" }\n[dev-dependencies]\ntempfile = \"3\"\n";
     assert_eq!(impure("log", worldly).len(), 1);
 
     let root = "[workspace.dependencies]\nmodel = { path = \"m\" }\nserde = \"1\"\nidle = \"1\"\n";

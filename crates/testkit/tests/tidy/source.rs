@@ -32,7 +32,14 @@ const FOREIGN: [&str; 8] = [
 ];
 
 /// Folders of somebody's machine.
-const MACHINE: [&str; 6] = ["/home/", "/root/", "/work/", "/Users/", "/tmp/t-", "C:\\Users"];
+const MACHINE: [&str; 6] = [
+    "/home/",
+    "/root/",
+    "/work/",
+    "/Users/",
+    "/tmp/t-",
+    "C:\\Users",
+];
 
 /// Marks of unfinished work.
 const STUBS: [&str; 5] = ["todo!", "unimplemented!", "#[ignore", "FIXME", "XXX"];
@@ -52,7 +59,9 @@ pub(crate) fn impure(path: &str, text: &str) -> Vec<String> {
             let head = part.split("::").next().unwrap_or(part);
             if ["fs", "net", "process", "thread"].contains(&head) {
                 let line = 1 + code[..at].matches('\n').count();
-                findings.push(format!("{path}:{line}: a pure crate must not use std::{head}"));
+                findings.push(format!(
+                    "{path}:{line}: a pure crate must not use std::{head}"
+                ));
             }
         }
     }
@@ -73,7 +82,12 @@ pub(crate) fn stubs(path: &str, text: &str) -> Vec<String> {
 
 /// Words of a workplace and paths of a machine.
 pub(crate) fn foreign(path: &str, text: &str) -> Vec<String> {
-    let mut findings = lines_with(path, &text.to_lowercase(), &FOREIGN, "not about the project:");
+    let mut findings = lines_with(
+        path,
+        &text.to_lowercase(),
+        &FOREIGN,
+        "not about the project:",
+    );
     for (number, line) in text.lines().enumerate() {
         for folder in MACHINE {
             let starts_path = line.match_indices(folder).any(|(at, _)| {
@@ -114,7 +128,10 @@ pub(crate) fn unexplained_limits(path: &str, text: &str) -> Vec<String> {
             .rev()
             .take_while(|line| line.trim().starts_with("///") || line.trim().starts_with("#["));
         if name.ends_with("_MAX") && !docs.into_iter().any(|line| line.contains("LIMIT:")) {
-            findings.push(format!("{path}:{}: {name} has no LIMIT: reason", number + 1));
+            findings.push(format!(
+                "{path}:{}: {name} has no LIMIT: reason",
+                number + 1
+            ));
         }
     }
     findings
@@ -207,7 +224,10 @@ fn finds_long_files() {
 
 #[test]
 fn finds_stubs() {
-    assert_eq!(stubs("a.rs", "fn f() { todo!() }\n#[ignore = \"slow\"]\n").len(), 2);
+    assert_eq!(
+        stubs("a.rs", "fn f() { todo!() }\n#[ignore = \"slow\"]\n").len(),
+        2
+    );
     assert!(stubs("a.rs", "let todos = 1; // ignore case\n").is_empty());
 }
 
@@ -216,7 +236,13 @@ fn finds_foreign_texts() {
     assert_eq!(foreign("a.md", "Written in this session.\n").len(), 1);
     assert_eq!(foreign("a.md", "see /home/somebody/x\n").len(), 1);
     assert_eq!(foreign("a.md", "path = \"/work/x\"\n").len(), 1);
-    assert!(foreign("a.md", "https://kz.example/root/x frame/work/x a TLS session\n").is_empty());
+    assert!(
+        foreign(
+            "a.md",
+            "https://kz.example/root/x frame/work/x a TLS session\n"
+        )
+        .is_empty()
+    );
 }
 
 #[test]

@@ -17,7 +17,14 @@ pub(crate) struct Tree {
     pub(crate) files: Vec<File>,
 }
 
-const SKIPPED: [&str; 6] = [".git", "target", "demo", "corpus", "artifacts", "node_modules"];
+const SKIPPED: [&str; 6] = [
+    ".git",
+    "target",
+    "demo",
+    "corpus",
+    "artifacts",
+    "node_modules",
+];
 const TEXT: [&str; 12] = [
     "rs", "toml", "md", "sh", "yml", "yaml", "json", "html", "css", "js", "ftl", "sql",
 ];
