@@ -84,16 +84,17 @@ impl Table {
                 .map(|cell| cell.chars().count())
                 .max()
         };
+        // A number is digits in groups, perhaps with a fraction; a time or an address is none.
+        let number = |cell: &String| {
+            cell.chars()
+                .all(|c| c.is_ascii_digit() || c == ' ' || c == '.')
+                || cell == "-"
+        };
         let numeric = |column: usize| {
+            let cells = self.rows[1..].iter().filter_map(|row| row.get(column));
             self.rows.len() > 1
-                && self.rows[1..]
-                    .iter()
-                    .filter_map(|row| row.get(column))
-                    .all(|cell| {
-                        cell.is_empty()
-                            || cell == "-"
-                            || cell.starts_with(|c: char| c.is_ascii_digit())
-                    })
+                && cells.clone().any(|cell| !cell.is_empty())
+                && cells.clone().all(number)
         };
         let shape: Vec<(usize, bool)> = (0..columns)
             .map(|column| (width(column).unwrap_or(0), numeric(column)))

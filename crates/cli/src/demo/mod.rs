@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use clap::Args;
 use node::admin::types::Selection;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::add::{Added, add};
 use crate::commands::init::empty;
@@ -79,34 +79,16 @@ impl Demo {
         // stops them.
         let outcome = tokio::select! {
             outcome = self.play(&inputs, &mut cluster) => outcome,
-            _ = tokio::signal::ctrl_c() => Ok(false),
-            _ = terminate.recv() => Ok(false),
-        };
-        let outcome = match (outcome, &cluster) {
-            (Ok(true), Some(cluster)) if !self.exit => {
-                self.invite(cluster);
-                tokio::select! {
-                    _ = tokio::signal::ctrl_c() => {}
-                    _ = terminate.recv() => {}
-                }
-                Ok(())
-            }
-            (Ok(true), _) => Ok(()),
-            (Ok(false), _) => Err(Failure::refused(
-                "the demonstration was interrupted; start it again with an empty --folder",
-            )),
-            (Err(failure), Some(cluster)) if !self.exit => {
-                show::error(&failure);
-                self.invite(cluster);
-                tokio::select! {
-                    _ = tokio::signal::ctrl_c() => {}
-                    _ = terminate.recv() => {}
-                }
-                Err(failure)
-            }
-            (Err(failure), _) => Err(failure),
+            () = told_to_stop(&mut terminate) => Err(interrupted()),
         };
         if let Some(cluster) = &mut cluster {
+            if !self.exit && outcome != Err(interrupted()) {
+                if let Err(failure) = &outcome {
+                    show::error(failure);
+                }
+                self.invite(cluster);
+                told_to_stop(&mut terminate).await;
+            }
             cluster.stop().await;
         }
         outcome
@@ -117,7 +99,7 @@ impl Demo {
         &self,
         inputs: &[input::Input],
         cluster: &mut Option<Cluster>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let start = Instant::now();
         let say =
             |text: &str| show::line(format!("{:>6.1} s  {text}", start.elapsed().as_secs_f64()));
@@ -180,7 +162,7 @@ impl Demo {
             proving.elapsed().as_secs_f64()
         ));
         match failed {
-            0 => Ok(true),
+            0 => Ok(()),
             failed => Err(Failure::refused(format!(
                 "{} did not hold; the lines above say what was seen, the nodes' logs are in {}",
                 show::count(failed, "proof"),
@@ -270,4 +252,16 @@ impl Demo {
             cluster.accord_file().display()
         ));
     }
+}
+
+/// Ctrl-C or SIGTERM.
+async fn told_to_stop(terminate: &mut Signal) {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::refused("the demonstration was interrupted; start it again with an empty --folder")
 }

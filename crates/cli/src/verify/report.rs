@@ -89,22 +89,14 @@ impl LogReport {
             .as_ref()
             .map(|code| format!(" of {code}"))
             .unwrap_or_default();
-        show::line(format!("{}{whose} in {}", self.origin, self.place));
-        show::line(format!(
-            "  {} ({} of objects, {} withdrawn), root {}",
-            count(self.size, "entry", "entries"),
-            show::thousands(self.releases),
-            show::thousands(self.withdrawals),
-            self.root
-        ));
-        if !self.signed_by.is_empty() {
-            show::line(format!("  signed by {}", names(&self.signed_by)));
-        }
-        if !self.cosigned_by.is_empty() {
-            show::line(format!("  cosigned by {}", names(&self.cosigned_by)));
-        }
-        for note in &self.notes {
-            show::line(format!("  note: {note}"));
+        let name = if self.origin.is_empty() {
+            "a log without a statement"
+        } else {
+            &self.origin
+        };
+        show::line(format!("{name}{whose} in {}", self.place));
+        if !self.origin.is_empty() {
+            self.print_facts();
         }
         for finding in &self.findings {
             show::line(format!("  WRONG {}: {}", finding.file, finding.problem));
@@ -121,6 +113,25 @@ impl LogReport {
                 count(self.bodies, "body", "bodies"),
                 show::thousands(self.bodies_withdrawn)
             ));
+        }
+    }
+
+    fn print_facts(&self) {
+        show::line(format!(
+            "  {} ({} of objects, {} withdrawn), root {}",
+            count(self.size, "entry", "entries"),
+            show::thousands(self.releases),
+            show::thousands(self.withdrawals),
+            self.root
+        ));
+        if !self.signed_by.is_empty() {
+            show::line(format!("  signed by {}", names(&self.signed_by)));
+        }
+        if !self.cosigned_by.is_empty() {
+            show::line(format!("  cosigned by {}", names(&self.cosigned_by)));
+        }
+        for note in &self.notes {
+            show::line(format!("  note: {note}"));
         }
     }
 }
