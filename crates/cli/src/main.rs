@@ -76,6 +76,9 @@ enum Command {
     Verify(verify::Verify),
     /// Explain the effective configuration and what is wrong with it
     Doctor(commands::doctor::Doctor),
+    /// The index that is derived from the journal
+    #[command(subcommand)]
+    Index(commands::index::Index),
     /// Users of the national interface
     #[command(subcommand)]
     User(commands::user::User),
@@ -139,6 +142,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Audit(command) => command.run().await,
             Command::Verify(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
+            Command::Index(command) => command.run().await,
             Command::User(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Bench(command) => command.run().await,

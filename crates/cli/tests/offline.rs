@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{envelope, fed, member, note, note_id, on, pair, run};
+use common::{Server, envelope, fed, member, note, note_id, on, pair, run};
 
 #[test]
 fn init_refuses_a_folder_that_holds_anything_and_changes_nothing_in_it() {
@@ -431,4 +431,48 @@ fn the_demonstration_refuses_a_dirty_folder() {
         "{}",
         missing.err
     );
+}
+
+#[test]
+fn a_rebuilt_index_gives_the_same_answers_and_a_running_node_is_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, _, _) = pair(root.path());
+    fed(
+        &a,
+        &["add", "-", "--label", "TLP:GREEN//REL AA,BB"],
+        envelope(0, 30).as_bytes(),
+    )
+    .code(0);
+    fed(&a, &["user", "add", "anna"], b"correct horse battery\n").code(0);
+    on(&a, &["release", "pact/all", "--all"]).code(0);
+    on(
+        &a,
+        &["withdraw", "pact/all", &note_id(3), "--reason", "wrong"],
+    )
+    .code(0);
+    let answers = || -> Vec<serde_json::Value> {
+        [
+            &["objects", "--bodies", "--json"][..],
+            &["objects", "pact/all", "--bodies", "--json"],
+            &["accord", "show", "--json"],
+            &["user", "list", "--json"],
+            &["audit", "--from", "0", "--json"],
+        ]
+        .iter()
+        .map(|args| on(&a, args).code(0).json())
+        .collect()
+    };
+    let before = answers();
+    let rebuilt = on(&a, &["index", "rebuild", "--json"]).code(0).json();
+    let count = |name: &str| {
+        let all = rebuilt["collections"].as_array().unwrap();
+        all.iter().find(|one| one["name"] == name).unwrap()["objects"].as_u64()
+    };
+    assert_eq!((count("national"), count("pact/all")), (Some(30), Some(29)));
+    assert_eq!(answers(), before);
+    let server = Server::start(&a);
+    let refused = on(&a, &["index", "rebuild"]).code(3);
+    assert!(refused.err.contains("stop it"), "{}", refused.err);
+    drop(server);
+    assert_eq!(answers()[0], before[0]);
 }

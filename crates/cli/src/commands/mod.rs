@@ -5,6 +5,7 @@ pub(crate) mod add;
 pub(crate) mod doctor;
 pub(crate) mod draft;
 pub(crate) mod evidence;
+pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod objects;
 pub(crate) mod peer;
