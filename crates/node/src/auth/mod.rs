@@ -128,7 +128,11 @@ enum Claim {
 impl Auth {
     /// Users and tokens as `store` holds them.
     pub fn new(store: Store, clock: Clock) -> Auth {
-        let proofs = Proofs { key: secret::random(), epoch: 0, known: HashMap::new() };
+        let proofs = Proofs {
+            key: secret::random(),
+            epoch: 0,
+            known: HashMap::new(),
+        };
         Auth {
             store,
             clock,
@@ -143,7 +147,10 @@ impl Auth {
     /// # Errors
     /// [`AuthError::Missing`] and [`AuthError::Wrong`] are the client's (401);
     /// [`AuthError::Busy`] passes by itself (429).
-    pub async fn authenticate(&self, header: Option<&HeaderValue>) -> Result<Arc<Caller>, AuthError> {
+    pub async fn authenticate(
+        &self,
+        header: Option<&HeaderValue>,
+    ) -> Result<Arc<Caller>, AuthError> {
         let header = header.ok_or(AuthError::Missing)?;
         if header.len() > HEADER_BYTES_MAX {
             return Err(AuthError::Wrong);
@@ -189,22 +196,44 @@ impl Auth {
         if before >= HASHES_WAITING_MAX {
             return Err(AuthError::Busy);
         }
-        self.turns.clone().acquire_owned().await.map_err(|_| AuthError::Busy)
+        self.turns
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| AuthError::Busy)
     }
 
-    fn remember(&self, digest: [u8; 32], epoch: u64, caller: &Arc<Caller>, now: Seq, expires: Option<Seq>) {
-        let until = now.saturating_add(PROOF_SECS_MAX * 1_000_000).min(expires.unwrap_or(Seq::MAX));
+    fn remember(
+        &self,
+        digest: [u8; 32],
+        epoch: u64,
+        caller: &Arc<Caller>,
+        now: Seq,
+        expires: Option<Seq>,
+    ) {
+        let until = now
+            .saturating_add(PROOF_SECS_MAX * 1_000_000)
+            .min(expires.unwrap_or(Seq::MAX));
         let mut proofs = self.proofs();
         if proofs.epoch != epoch {
             return;
         }
         if proofs.known.len() >= PROOFS_MAX {
-            proofs.known.retain(|_, proof| (proof.from..proof.until).contains(&now));
+            proofs
+                .known
+                .retain(|_, proof| (proof.from..proof.until).contains(&now));
         }
         if proofs.known.len() >= PROOFS_MAX {
             proofs.known.clear();
         }
-        proofs.known.insert(digest, Proof { caller: caller.clone(), from: now, until });
+        proofs.known.insert(
+            digest,
+            Proof {
+                caller: caller.clone(),
+                from: now,
+                until,
+            },
+        );
     }
 
     /// Forgets every proof, because a user or token changed.
@@ -226,15 +255,21 @@ impl Claim {
         let value = value.trim_matches(' ');
         if scheme.eq_ignore_ascii_case("basic") {
             use base64::Engine;
-            let pair = base64::engine::general_purpose::STANDARD.decode(value).ok()?;
+            let pair = base64::engine::general_purpose::STANDARD
+                .decode(value)
+                .ok()?;
             let colon = pair.iter().position(|byte| *byte == b':')?;
             let name = std::str::from_utf8(&pair[..colon]).ok()?;
-            return users::good_name(name)
-                .then(|| Claim::Password { name: name.into(), password: pair[colon + 1..].to_vec() });
+            return users::good_name(name).then(|| Claim::Password {
+                name: name.into(),
+                password: pair[colon + 1..].to_vec(),
+            });
         }
         // "Token" is what some TAXII client libraries say for "Bearer".
         if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
-            return Some(Claim::Token { digest: secret::digest(value.as_bytes()) });
+            return Some(Claim::Token {
+                digest: secret::digest(value.as_bytes()),
+            });
         }
         None
     }
@@ -272,9 +307,18 @@ impl From<StoreError> for AuthError {
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AuthError::Missing => write!(f, "Say who you are: send a user name and password, or a token."),
-            AuthError::Wrong => write!(f, "The user name, password or token is not right, or is not valid any more."),
-            AuthError::Busy => write!(f, "Too many passwords are being checked: try again in a moment."),
+            AuthError::Missing => write!(
+                f,
+                "Say who you are: send a user name and password, or a token."
+            ),
+            AuthError::Wrong => write!(
+                f,
+                "The user name, password or token is not right, or is not valid any more."
+            ),
+            AuthError::Busy => write!(
+                f,
+                "Too many passwords are being checked: try again in a moment."
+            ),
             AuthError::BadName => write!(
                 f,
                 "A user name has 1 to {} letters, digits and . _ @ - characters: choose another.",
@@ -287,7 +331,11 @@ impl fmt::Display for AuthError {
                 limits::PASSWORD_BYTES_MAX
             ),
             AuthError::BadCollections => {
-                write!(f, "A user is restricted to at most {} collections, each named `national` or `<accord>/<channel>`.", limits::COLLECTIONS_MAX)
+                write!(
+                    f,
+                    "A user is restricted to at most {} collections, each named `national` or `<accord>/<channel>`.",
+                    limits::COLLECTIONS_MAX
+                )
             }
             AuthError::UnknownUser { name } => write!(f, "There is no user {name}: add it first."),
             AuthError::Store(error) => error.fmt(f),

@@ -33,7 +33,9 @@ pub(super) fn generate() -> String {
 /// # Errors
 /// When the password is shorter or longer than allowed or holds a control character.
 pub(super) fn hash(password: &str) -> Result<String, AuthError> {
-    if !(PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) || password.chars().any(char::is_control) {
+    if !(PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len())
+        || password.chars().any(char::is_control)
+    {
         return Err(AuthError::BadPassword);
     }
     hash_bytes(password.as_bytes()).ok_or(AuthError::BadPassword)
@@ -42,13 +44,22 @@ pub(super) fn hash(password: &str) -> Result<String, AuthError> {
 /// Whether `password` is the one that `hash` was made of; always false where there is no hash.
 pub(super) fn check(password: &[u8], hash: Option<&str>) -> bool {
     let known = hash.is_some();
-    let Some(hash) = hash.or(NOBODY.as_deref()) else { return false };
-    let right = Argon2::default().verify_password(&password[..password.len().min(PASSWORD_BYTES_MAX + 1)], hash).is_ok();
+    let Some(hash) = hash.or(NOBODY.as_deref()) else {
+        return false;
+    };
+    let right = Argon2::default()
+        .verify_password(
+            &password[..password.len().min(PASSWORD_BYTES_MAX + 1)],
+            hash,
+        )
+        .is_ok();
     known && right
 }
 
 fn hash_bytes(password: &[u8]) -> Option<String> {
-    let hash: PasswordHash = Argon2::default().hash_password_with_salt(password, &secret::random::<16>()).ok()?;
+    let hash: PasswordHash = Argon2::default()
+        .hash_password_with_salt(password, &secret::random::<16>())
+        .ok()?;
     Some(hash.to_string())
 }
 
@@ -60,7 +71,10 @@ mod tests {
     fn only_the_right_password_passes() {
         let password = generate();
         let hashed = hash(&password).unwrap();
-        assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hashed}");
+        assert!(
+            hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hashed}"
+        );
         assert!(check(password.as_bytes(), Some(&hashed)));
         assert!(!check(b"another-password", Some(&hashed)));
         assert!(!check(password.as_bytes(), None));
@@ -70,12 +84,19 @@ mod tests {
     #[test]
     fn salts_and_generated_passwords_differ() {
         assert_ne!(generate(), generate());
-        assert_ne!(hash("correct horse").unwrap(), hash("correct horse").unwrap());
+        assert_ne!(
+            hash("correct horse").unwrap(),
+            hash("correct horse").unwrap()
+        );
     }
 
     #[test]
     fn unusable_passwords_are_refused() {
-        for bad in ["short", &"x".repeat(PASSWORD_BYTES_MAX + 1), "with\nnewline"] {
+        for bad in [
+            "short",
+            &"x".repeat(PASSWORD_BYTES_MAX + 1),
+            "with\nnewline",
+        ] {
             assert!(matches!(hash(bad), Err(AuthError::BadPassword)));
         }
     }

@@ -14,7 +14,8 @@ pub(crate) type Key = [u8; 32];
 /// Fresh random bytes from the operating system.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("a system without a working random source cannot run a node");
+    getrandom::fill(&mut bytes)
+        .expect("a system without a working random source cannot run a node");
     bytes
 }
 
@@ -31,18 +32,26 @@ pub(crate) fn mac(key: &Key, parts: &[&[u8]]) -> [u8; 32] {
         message.update((part.len() as u64).to_be_bytes());
         message.update(part);
     }
-    Sha256::new_with_prefix(outer).chain_update(message.finalize()).finalize().into()
+    Sha256::new_with_prefix(outer)
+        .chain_update(message.finalize())
+        .finalize()
+        .into()
 }
 
 /// Whether two values are the same, in a time that does not tell where they differ.
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    let difference = a.iter().zip(b).fold(0, |difference, (x, y)| std::hint::black_box(difference | (x ^ y)));
+    let difference = a.iter().zip(b).fold(0, |difference, (x, y)| {
+        std::hint::black_box(difference | (x ^ y))
+    });
     a.len() == b.len() && difference == 0
 }
 
 /// SHA-256 in lower-case hex.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Unpadded URL-safe base64.
@@ -64,8 +73,14 @@ mod tests {
         // RFC 4231's construction with a 32-byte key; the message is one part with its length.
         // Expected value computed by Python's hmac module.
         let key = [0x0b; 32];
-        let hex: String = mac(&key, &[b"Hi There"]).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "0bc448fbd942bda00fa596aed1a2014da91bb53394aafc0fd1b510d9ce5de26a");
+        let hex: String = mac(&key, &[b"Hi There"])
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "0bc448fbd942bda00fa596aed1a2014da91bb53394aafc0fd1b510d9ce5de26a"
+        );
     }
 
     #[test]

@@ -25,12 +25,19 @@ fn world() -> World {
         move || now.load(Ordering::Relaxed)
     });
     let store = Store::open(dir.path(), Options::new(clock.as_fn())).unwrap();
-    World { auth: Arc::new(Auth::new(store, clock)), now, _dir: dir }
+    World {
+        auth: Arc::new(Auth::new(store, clock)),
+        now,
+        _dir: dir,
+    }
 }
 
 impl World {
     fn user(&self, name: &str, password: &str) {
-        let change = UserChange { password: Some(password.into()), ..UserChange::default() };
+        let change = UserChange {
+            password: Some(password.into()),
+            ..UserChange::default()
+        };
         assert_eq!(self.auth.put_user(name, &change).unwrap(), None);
     }
 
@@ -49,7 +56,9 @@ fn bearer(token: &str) -> HeaderValue {
 }
 
 async fn name_of(auth: &Auth, header: HeaderValue) -> Result<String, AuthError> {
-    auth.authenticate(Some(&header)).await.map(|caller| caller.name.clone())
+    auth.authenticate(Some(&header))
+        .await
+        .map(|caller| caller.name.clone())
 }
 
 fn wrong<T>(result: Result<T, AuthError>) -> bool {
@@ -60,42 +69,97 @@ fn wrong<T>(result: Result<T, AuthError>) -> bool {
 async fn passwords_let_in_and_changes_take_effect_at_once() {
     let world = world();
     world.user("anna", "first password");
-    assert!(matches!(world.auth.authenticate(None).await, Err(AuthError::Missing)));
-    assert_eq!(name_of(&world.auth, basic("anna", "first password")).await.unwrap(), "anna");
-    assert!(wrong(name_of(&world.auth, basic("anna", "First password")).await));
+    assert!(matches!(
+        world.auth.authenticate(None).await,
+        Err(AuthError::Missing)
+    ));
+    assert_eq!(
+        name_of(&world.auth, basic("anna", "first password"))
+            .await
+            .unwrap(),
+        "anna"
+    );
+    assert!(wrong(
+        name_of(&world.auth, basic("anna", "First password")).await
+    ));
     assert!(wrong(name_of(&world.auth, basic("anna", "")).await));
-    assert!(wrong(name_of(&world.auth, basic("boris", "first password")).await));
+    assert!(wrong(
+        name_of(&world.auth, basic("boris", "first password")).await
+    ));
 
-    world.auth.set_password("anna", Some("second password")).unwrap();
-    assert!(wrong(name_of(&world.auth, basic("anna", "first password")).await));
-    assert_eq!(name_of(&world.auth, basic("anna", "second password")).await.unwrap(), "anna");
+    world
+        .auth
+        .set_password("anna", Some("second password"))
+        .unwrap();
+    assert!(wrong(
+        name_of(&world.auth, basic("anna", "first password")).await
+    ));
+    assert_eq!(
+        name_of(&world.auth, basic("anna", "second password"))
+            .await
+            .unwrap(),
+        "anna"
+    );
 
-    let change = UserChange { role: Role::Operator, collections: vec!["steppe/cyber".into()], ..UserChange::default() };
-    assert_eq!(world.auth.put_user("anna", &change).unwrap(), None, "the password stays");
-    let caller = world.auth.authenticate(Some(&basic("anna", "second password"))).await.unwrap();
+    let change = UserChange {
+        role: Role::Operator,
+        collections: vec!["steppe/cyber".into()],
+        ..UserChange::default()
+    };
+    assert_eq!(
+        world.auth.put_user("anna", &change).unwrap(),
+        None,
+        "the password stays"
+    );
+    let caller = world
+        .auth
+        .authenticate(Some(&basic("anna", "second password")))
+        .await
+        .unwrap();
     assert!(caller.writes() && caller.sees("steppe/cyber") && !caller.sees("national"));
 
     assert!(world.auth.remove_user("anna").unwrap());
     assert!(!world.auth.remove_user("anna").unwrap());
-    assert!(wrong(name_of(&world.auth, basic("anna", "second password")).await));
+    assert!(wrong(
+        name_of(&world.auth, basic("anna", "second password")).await
+    ));
 }
 
 #[tokio::test]
 async fn generated_passwords_are_shown_once_and_work() {
     let world = world();
-    let password = world.auth.put_user("siem", &UserChange::default()).unwrap().unwrap();
-    assert_eq!(name_of(&world.auth, basic("siem", &password)).await.unwrap(), "siem");
-    assert_eq!(world.auth.put_user("siem", &UserChange::default()).unwrap(), None, "not made anew");
+    let password = world
+        .auth
+        .put_user("siem", &UserChange::default())
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        name_of(&world.auth, basic("siem", &password))
+            .await
+            .unwrap(),
+        "siem"
+    );
+    assert_eq!(
+        world.auth.put_user("siem", &UserChange::default()).unwrap(),
+        None,
+        "not made anew"
+    );
     let other = world.auth.set_password("siem", None).unwrap().unwrap();
     assert!(wrong(name_of(&world.auth, basic("siem", &password)).await));
-    assert_eq!(name_of(&world.auth, basic("siem", &other)).await.unwrap(), "siem");
+    assert_eq!(
+        name_of(&world.auth, basic("siem", &other)).await.unwrap(),
+        "siem"
+    );
 }
 
 #[tokio::test]
 async fn tokens_let_in_until_they_end() {
     let world = world();
     world.user("misp", "some password");
-    assert!(matches!(world.auth.issue_token("nobody", None), Err(AuthError::UnknownUser { .. })));
+    assert!(matches!(
+        world.auth.issue_token("nobody", None),
+        Err(AuthError::UnknownUser { .. })
+    ));
     let lasting = world.auth.issue_token("misp", None).unwrap();
     let short = world.auth.issue_token("misp", Some(1)).unwrap();
     assert_ne!(lasting, short);
@@ -111,8 +175,14 @@ async fn tokens_let_in_until_they_end() {
     world.later(86_400 - 1);
     assert_eq!(name_of(&world.auth, bearer(&short)).await.unwrap(), "misp");
     world.later(1);
-    assert!(wrong(name_of(&world.auth, bearer(&short)).await), "also when the proof is remembered");
-    assert_eq!(name_of(&world.auth, bearer(&lasting)).await.unwrap(), "misp");
+    assert!(
+        wrong(name_of(&world.auth, bearer(&short)).await),
+        "also when the proof is remembered"
+    );
+    assert_eq!(
+        name_of(&world.auth, bearer(&lasting)).await.unwrap(),
+        "misp"
+    );
     assert_eq!(world.auth.users().unwrap()[0].tokens, 1);
 
     assert!(world.auth.revoke_token(&lasting).unwrap());
@@ -128,7 +198,10 @@ async fn tokens_let_in_until_they_end() {
     world.auth.remove_user("misp").unwrap();
     assert!(wrong(name_of(&world.auth, bearer(&token)).await));
     world.user("misp", "some password");
-    assert!(wrong(name_of(&world.auth, bearer(&token)).await), "a new user of the name does not inherit it");
+    assert!(
+        wrong(name_of(&world.auth, bearer(&token)).await),
+        "a new user of the name does not inherit it"
+    );
 }
 
 #[tokio::test]
@@ -137,9 +210,19 @@ async fn secrets_are_not_kept_in_clear() {
     world.user("anna", "a password of hers");
     let token = world.auth.issue_token("anna", None).unwrap();
     let settings = world.auth.store.scan("").unwrap();
-    let text: String = settings.iter().map(|(key, value)| format!("{key}={}\n", String::from_utf8_lossy(value))).collect();
-    assert!(text.contains("user/anna=") && text.contains("$argon2id$"), "{text}");
-    assert!(!text.contains("a password of hers") && !text.contains(&token) && !text.contains(&token[9..]));
+    let text: String = settings
+        .iter()
+        .map(|(key, value)| format!("{key}={}\n", String::from_utf8_lossy(value)))
+        .collect();
+    assert!(
+        text.contains("user/anna=") && text.contains("$argon2id$"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("a password of hers")
+            && !text.contains(&token)
+            && !text.contains(&token[9..])
+    );
 }
 
 #[tokio::test]
@@ -152,7 +235,9 @@ async fn a_proof_is_remembered_for_a_while_only() {
     // The user changes behind the back of this instance, as by a restored backup: what is
     // remembered holds until it ends, and no longer; a clock that steps back ends it too.
     let other = Auth::new(world.auth.store.clone(), world.auth.clock.clone());
-    other.set_password("anna", Some("changed password")).unwrap();
+    other
+        .set_password("anna", Some("changed password"))
+        .unwrap();
     world.later(PROOF_SECS_MAX - 1);
     assert_eq!(name_of(&world.auth, header.clone()).await.unwrap(), "anna");
     world.later(-PROOF_SECS_MAX);
@@ -164,14 +249,21 @@ async fn a_proof_is_remembered_for_a_while_only() {
 #[tokio::test]
 async fn what_is_remembered_is_bounded() {
     let world = world();
-    let caller = Arc::new(Caller { name: "anna".into(), role: Role::Reader, collections: vec![] });
+    let caller = Arc::new(Caller {
+        name: "anna".into(),
+        role: Role::Reader,
+        collections: vec![],
+    });
     for count in 0..2 * PROOFS_MAX as u64 {
         let digest = secret::mac(&[0; 32], &[&count.to_be_bytes()]);
         world.auth.remember(digest, 0, &caller, NOW, None);
         assert!(world.auth.proofs().known.len() <= PROOFS_MAX);
     }
     world.auth.remember([0; 32], 7, &caller, NOW, None);
-    assert!(!world.auth.proofs().known.contains_key(&[0; 32]), "a proof from before a change is not kept");
+    assert!(
+        !world.auth.proofs().known.contains_key(&[0; 32]),
+        "a proof from before a change is not kept"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -183,10 +275,16 @@ async fn a_flood_of_guesses_is_turned_away_and_disturbs_nobody() {
     let guesses: Vec<_> = (0..3 * HASHES_WAITING_MAX)
         .map(|count| {
             let auth = world.auth.clone();
-            tokio::spawn(async move { name_of(&auth, basic("anna", &format!("guess {count}"))).await })
+            tokio::spawn(
+                async move { name_of(&auth, basic("anna", &format!("guess {count}"))).await },
+            )
         })
         .collect();
-    assert_eq!(name_of(&world.auth, known).await.unwrap(), "anna", "no turn is needed for what is remembered");
+    assert_eq!(
+        name_of(&world.auth, known).await.unwrap(),
+        "anna",
+        "no turn is needed for what is remembered"
+    );
     let (mut busy, mut refused) = (0, 0);
     for guess in guesses {
         match guess.await.unwrap() {
@@ -195,7 +293,10 @@ async fn a_flood_of_guesses_is_turned_away_and_disturbs_nobody() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(busy > 0 && refused >= HASHES_WAITING_MAX, "{busy} turned away, {refused} checked");
+    assert!(
+        busy > 0 && refused >= HASHES_WAITING_MAX,
+        "{busy} turned away, {refused} checked"
+    );
     assert_eq!(world.auth.waiting.load(Ordering::Relaxed), 0);
     assert_eq!(world.auth.turns.available_permits(), HASHES_AT_ONCE);
 }
@@ -215,12 +316,22 @@ async fn malformed_headers_are_wrong_and_nothing_else() {
         b"Basic \xff\xfe".to_vec(),
         format!("Bearer {}", "x".repeat(HEADER_BYTES_MAX)).into_bytes(),
     ];
-    for pair in [&b"anna"[..], b":", b"\xff:some password", b"../user:x", b"anna\0:some password", b"anna:\xff\xff"] {
+    for pair in [
+        &b"anna"[..],
+        b":",
+        b"\xff:some password",
+        b"../user:x",
+        b"anna\0:some password",
+        b"anna:\xff\xff",
+    ] {
         headers.push(format!("Basic {}", engine.encode(pair)).into_bytes());
     }
     for header in headers {
         let header = HeaderValue::from_bytes(&header).unwrap();
-        assert!(wrong(name_of(&world.auth, header.clone()).await), "{header:?}");
+        assert!(
+            wrong(name_of(&world.auth, header.clone()).await),
+            "{header:?}"
+        );
     }
 }
 
@@ -233,15 +344,44 @@ fn unusable_users_are_refused() {
         ..UserChange::default()
     };
     for name in ["", "with space", "a:b", "a/b", "имя", &"x".repeat(65)] {
-        assert!(matches!(world.auth.put_user(name, &change(&[])), Err(AuthError::BadName)), "{name}");
+        assert!(
+            matches!(
+                world.auth.put_user(name, &change(&[])),
+                Err(AuthError::BadName)
+            ),
+            "{name}"
+        );
     }
-    for names in [&["steppe"][..], &["/cyber"], &["steppe/"], &["national", ""]] {
-        assert!(matches!(world.auth.put_user("anna", &change(names)), Err(AuthError::BadCollections)), "{names:?}");
+    for names in [
+        &["steppe"][..],
+        &["/cyber"],
+        &["steppe/"],
+        &["national", ""],
+    ] {
+        assert!(
+            matches!(
+                world.auth.put_user("anna", &change(names)),
+                Err(AuthError::BadCollections)
+            ),
+            "{names:?}"
+        );
     }
-    assert!(matches!(world.auth.set_password("anna", None), Err(AuthError::UnknownUser { .. })));
-    assert!(world.auth.users().unwrap().is_empty(), "a refused change changes nothing");
-    world.auth.put_user("anna", &change(&["national", "steppe/cyber"])).unwrap();
+    assert!(matches!(
+        world.auth.set_password("anna", None),
+        Err(AuthError::UnknownUser { .. })
+    ));
+    assert!(
+        world.auth.users().unwrap().is_empty(),
+        "a refused change changes nothing"
+    );
+    world
+        .auth
+        .put_user("anna", &change(&["national", "steppe/cyber"]))
+        .unwrap();
     let users = world.auth.users().unwrap();
-    assert_eq!((users.len(), users[0].name.as_str(), users[0].password), (1, "anna", true));
+    assert_eq!(
+        (users.len(), users[0].name.as_str(), users[0].password),
+        (1, "anna", true)
+    );
     assert_eq!(users[0].collections, ["national", "steppe/cyber"]);
 }

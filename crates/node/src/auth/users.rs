@@ -61,7 +61,11 @@ pub(super) struct Token {
 
 impl User {
     pub(super) fn caller(self, name: String) -> Caller {
-        Caller { name, role: self.role, collections: self.collections }
+        Caller {
+            name,
+            role: self.role,
+            collections: self.collections,
+        }
     }
 }
 
@@ -75,7 +79,12 @@ impl Auth {
         if !good_name(name) {
             return Err(AuthError::BadName);
         }
-        let good = |name: &String| name == "national" || name.split_once('/').is_some_and(|(a, c)| !a.is_empty() && !c.is_empty());
+        let good = |name: &String| {
+            name == "national"
+                || name
+                    .split_once('/')
+                    .is_some_and(|(a, c)| !a.is_empty() && !c.is_empty())
+        };
         if change.collections.len() > COLLECTIONS_MAX || !change.collections.iter().all(good) {
             return Err(AuthError::BadCollections);
         }
@@ -86,7 +95,12 @@ impl Auth {
             None => held.as_ref().and_then(|user| user.password.clone()),
         };
         let created = held.map_or_else(|| self.now(), |user| user.created);
-        let user = User { role: change.role, password: hash, collections: change.collections.clone(), created };
+        let user = User {
+            role: change.role,
+            password: hash,
+            collections: change.collections.clone(),
+            created,
+        };
         self.save(format!("{USER}{name}"), Some(&user))?;
         Ok(generated)
     }
@@ -95,10 +109,17 @@ impl Auth {
     ///
     /// # Errors
     /// When there is no such user, the password cannot be used, or the store refuses.
-    pub fn set_password(&self, name: &str, password: Option<&str>) -> Result<Option<String>, AuthError> {
-        let mut user = load(&self.store, name)?.ok_or_else(|| AuthError::UnknownUser { name: name.into() })?;
+    pub fn set_password(
+        &self,
+        name: &str,
+        password: Option<&str>,
+    ) -> Result<Option<String>, AuthError> {
+        let mut user =
+            load(&self.store, name)?.ok_or_else(|| AuthError::UnknownUser { name: name.into() })?;
         let generated = password.is_none().then(password::generate);
-        user.password = Some(password::hash(password.or(generated.as_deref()).unwrap_or_default())?);
+        user.password = Some(password::hash(
+            password.or(generated.as_deref()).unwrap_or_default(),
+        )?);
         self.save(format!("{USER}{name}"), Some(&user))?;
         Ok(generated)
     }
@@ -128,7 +149,9 @@ impl Auth {
         let info = |(name, user): (String, User)| UserInfo {
             tokens: tokens
                 .iter()
-                .filter(|(_, token)| token.user == name && token.expires.is_none_or(|expires| expires > now))
+                .filter(|(_, token)| {
+                    token.user == name && token.expires.is_none_or(|expires| expires > now)
+                })
                 .count(),
             name,
             role: user.role,
@@ -148,8 +171,16 @@ impl Auth {
             return Err(AuthError::UnknownUser { name: name.into() });
         }
         let text = format!("{TOKEN_PREFIX}{}", secret::encode(&secret::random::<32>()));
-        let expires = days.map(|days| self.clock.micros().saturating_add(i64::from(days) * 86_400_000_000));
-        let token = Token { user: name.into(), created: self.now(), expires };
+        let expires = days.map(|days| {
+            self.clock
+                .micros()
+                .saturating_add(i64::from(days) * 86_400_000_000)
+        });
+        let token = Token {
+            user: name.into(),
+            created: self.now(),
+            expires,
+        };
         self.save(token_key(&text), Some(&token))?;
         Ok(text)
     }
@@ -187,7 +218,10 @@ impl Auth {
     fn save<T: Serialize>(&self, key: String, value: Option<&T>) -> Result<(), AuthError> {
         let place = key.clone();
         let value = value.map(serde_json::to_vec).transpose();
-        let value = value.map_err(|cause| StoreError::Corrupt { place, problem: cause.to_string() })?;
+        let value = value.map_err(|cause| StoreError::Corrupt {
+            place,
+            problem: cause.to_string(),
+        })?;
         let done = self.store.execute(Command::Put { key, value });
         // Also after a failure: whether the change took effect is then unknown.
         self.forget();
@@ -203,7 +237,9 @@ impl Auth {
 /// Whether `name` can be a user's.
 pub(super) fn good_name(name: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte))
 }
 
 pub(super) fn load(store: &Store, name: &str) -> Result<Option<User>, AuthError> {
@@ -224,10 +260,21 @@ fn read<T: DeserializeOwned>(store: &Store, key: &str) -> Result<Option<T>, Auth
 
 fn scan<T: DeserializeOwned>(store: &Store, prefix: &str) -> Result<Vec<(String, T)>, AuthError> {
     let rows = store.scan(prefix)?.into_iter();
-    rows.map(|(key, value)| Ok((key.strip_prefix(prefix).unwrap_or(&key).to_owned(), parse(&key, &value)?))).collect()
+    rows.map(|(key, value)| {
+        Ok((
+            key.strip_prefix(prefix).unwrap_or(&key).to_owned(),
+            parse(&key, &value)?,
+        ))
+    })
+    .collect()
 }
 
 fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, AuthError> {
-    serde_json::from_slice(value)
-        .map_err(|cause| StoreError::Corrupt { place: format!("The setting {key}"), problem: cause.to_string() }.into())
+    serde_json::from_slice(value).map_err(|cause| {
+        StoreError::Corrupt {
+            place: format!("The setting {key}"),
+            problem: cause.to_string(),
+        }
+        .into()
+    })
 }

@@ -39,7 +39,10 @@ impl Cursors {
     }
 
     fn mac(&self, collection: &[u8; 16], seq: Seq) -> [u8; MAC_BYTES] {
-        let mac = secret::mac(&self.key, &[b"taxii cursor", collection, &seq.to_be_bytes()]);
+        let mac = secret::mac(
+            &self.key,
+            &[b"taxii cursor", collection, &seq.to_be_bytes()],
+        );
         std::array::from_fn(|at| mac[at])
     }
 }
@@ -58,7 +61,11 @@ mod tests {
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(cursors.open(&[1; 16], std::str::from_utf8(&bytes).unwrap()), None, "changed at {at}");
+            assert_eq!(
+                cursors.open(&[1; 16], std::str::from_utf8(&bytes).unwrap()),
+                None,
+                "changed at {at}"
+            );
             assert_eq!(cursors.open(&[1; 16], &text[..at]), None, "cut at {at}");
         }
     }

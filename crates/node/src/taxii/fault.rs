@@ -35,8 +35,18 @@ struct Message<'a> {
 }
 
 impl Fault {
-    fn new(status: StatusCode, title: &'static str, description: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { status, title, description: description.into(), headers: Vec::new(), cause: None }
+    fn new(
+        status: StatusCode,
+        title: &'static str,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Fault {
+        Fault {
+            status,
+            title,
+            description: description.into(),
+            headers: Vec::new(),
+            cause: None,
+        }
     }
 
     /// 400: a parameter is malformed.
@@ -46,7 +56,11 @@ impl Fault {
 
     /// 400: the body did not arrive whole.
     pub(super) fn broken_body() -> Fault {
-        Fault::new(StatusCode::BAD_REQUEST, "Incomplete body", "The request body did not arrive whole: send it again.")
+        Fault::new(
+            StatusCode::BAD_REQUEST,
+            "Incomplete body",
+            "The request body did not arrive whole: send it again.",
+        )
     }
 
     /// 403: the resource may be known of but not this be done with it.
@@ -56,7 +70,11 @@ impl Fault {
 
     /// 404: there is no such thing, or none that this caller may know of; the two look the same.
     pub(super) fn missing(what: &'static str) -> Fault {
-        Fault::new(StatusCode::NOT_FOUND, "Not found", format!("There is no such {what} here, or you may not read it."))
+        Fault::new(
+            StatusCode::NOT_FOUND,
+            "Not found",
+            format!("There is no such {what} here, or you may not read it."),
+        )
     }
 
     /// 405: the resource does not know this method.
@@ -66,7 +84,9 @@ impl Fault {
             "Method not allowed",
             format!("This resource takes {allow} only."),
         );
-        fault.headers.push((header::ALLOW, HeaderValue::from_static(allow)));
+        fault
+            .headers
+            .push((header::ALLOW, HeaderValue::from_static(allow)));
         fault
     }
 
@@ -81,7 +101,11 @@ impl Fault {
 
     /// 408: the body stopped coming.
     pub(super) fn silent() -> Fault {
-        Fault::new(StatusCode::REQUEST_TIMEOUT, "Body too slow", "The request body stopped coming: send it again.")
+        Fault::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "Body too slow",
+            "The request body stopped coming: send it again.",
+        )
     }
 
     /// 413: the body is larger than `max_content_length`.
@@ -89,18 +113,28 @@ impl Fault {
         Fault::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "Body too large",
-            format!("A body has at most {max} bytes (max_content_length of the API root): send the objects in several envelopes."),
+            format!(
+                "A body has at most {max} bytes (max_content_length of the API root): send the objects in several envelopes."
+            ),
         )
     }
 
     /// 415: the body is of another type.
     pub(super) fn media_type(description: &'static str) -> Fault {
-        Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", description)
+        Fault::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported media type",
+            description,
+        )
     }
 
     /// 422: the body is of the right type but nothing in it can be used.
     pub(super) fn unprocessable(description: impl Into<Cow<'static, str>>) -> Fault {
-        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "Unprocessable body", description)
+        Fault::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Unprocessable body",
+            description,
+        )
     }
 
     /// 503: right, but not at this moment.
@@ -112,14 +146,18 @@ impl Fault {
 
     /// 500: our own mistake.
     pub(super) fn ours(cause: impl Into<String>) -> Fault {
-        let mut fault =
-            Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "Server failure", "The server failed: tell its operator the error_id.");
+        let mut fault = Fault::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Server failure",
+            "The server failed: tell its operator the error_id.",
+        );
         fault.cause = Some(cause.into());
         fault
     }
 
     fn retry_soon(&mut self) {
-        self.headers.push((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        self.headers
+            .push((header::RETRY_AFTER, HeaderValue::from_static("1")));
     }
 }
 
@@ -142,15 +180,24 @@ impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Fault {
         match error {
             AuthError::Busy => {
-                let mut fault = Fault::new(StatusCode::TOO_MANY_REQUESTS, "Busy", error.to_string());
+                let mut fault =
+                    Fault::new(StatusCode::TOO_MANY_REQUESTS, "Busy", error.to_string());
                 fault.retry_soon();
                 fault
             }
             AuthError::Store(error) => error.into(),
             error => {
-                let mut fault = Fault::new(StatusCode::UNAUTHORIZED, "Not authenticated", error.to_string());
-                let challenges = [r#"Basic realm="kurultai", charset="UTF-8""#, r#"Bearer realm="kurultai""#];
-                let lines = challenges.map(|line| (header::WWW_AUTHENTICATE, HeaderValue::from_static(line)));
+                let mut fault = Fault::new(
+                    StatusCode::UNAUTHORIZED,
+                    "Not authenticated",
+                    error.to_string(),
+                );
+                let challenges = [
+                    r#"Basic realm="kurultai", charset="UTF-8""#,
+                    r#"Bearer realm="kurultai""#,
+                ];
+                let lines = challenges
+                    .map(|line| (header::WWW_AUTHENTICATE, HeaderValue::from_static(line)));
                 fault.headers.extend(lines);
                 fault
             }
@@ -162,8 +209,18 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let error_id = Uuid::new_v4().to_string();
         match &self.cause {
-            Some(cause) => tracing::error!(error_id, status = self.status.as_u16(), cause, "a TAXII request failed"),
-            None => tracing::debug!(error_id, status = self.status.as_u16(), title = self.title, "a TAXII request was refused"),
+            Some(cause) => tracing::error!(
+                error_id,
+                status = self.status.as_u16(),
+                cause,
+                "a TAXII request failed"
+            ),
+            None => tracing::debug!(
+                error_id,
+                status = self.status.as_u16(),
+                title = self.title,
+                "a TAXII request was refused"
+            ),
         }
         let message = Message {
             title: self.title,

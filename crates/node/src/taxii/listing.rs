@@ -38,18 +38,46 @@ pub(super) struct Resource<'a> {
 impl Listing {
     /// The member's own objects.
     pub fn national(title: &str, description: &str) -> Listing {
-        Listing::new("national".into(), "national".into(), Collection::National, title, description)
+        Listing::new(
+            "national".into(),
+            "national".into(),
+            Collection::National,
+            title,
+            description,
+        )
     }
 
     /// What is shared in one channel. A channel has the same id and alias on every node.
     pub fn channel(accord: &str, channel: &str, title: &str, description: &str) -> Listing {
-        let collection = Collection::Channel { accord: accord.into(), channel: channel.into() };
-        Listing::new(format!("{accord}/{channel}"), format!("{accord}.{channel}"), collection, title, description)
+        let collection = Collection::Channel {
+            accord: accord.into(),
+            channel: channel.into(),
+        };
+        Listing::new(
+            format!("{accord}/{channel}"),
+            format!("{accord}.{channel}"),
+            collection,
+            title,
+            description,
+        )
     }
 
-    fn new(name: String, alias: String, collection: Collection, title: &str, description: &str) -> Listing {
+    fn new(
+        name: String,
+        alias: String,
+        collection: Collection,
+        title: &str,
+        description: &str,
+    ) -> Listing {
         let id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
-        Listing { id, alias, name, collection, title: title.into(), description: description.into() }
+        Listing {
+            id,
+            alias,
+            name,
+            collection,
+            title: title.into(),
+            description: description.into(),
+        }
     }
 
     /// The collection's TAXII id.
@@ -88,7 +116,9 @@ impl Listing {
             (Collection::Channel { .. }, _) => Some(
                 "Objects enter a channel by release only: add them to the national collection, then have them released.",
             ),
-            (Collection::National, false) => Some("Your user may read but not add objects: ask the operator for write access."),
+            (Collection::National, false) => {
+                Some("Your user may read but not add objects: ask the operator for write access.")
+            }
             (Collection::National, true) => None,
         }
     }
@@ -113,12 +143,27 @@ mod tests {
     #[test]
     fn ids_never_change() {
         let national = Listing::national("Kazakhstan", "");
-        assert_eq!(national.id().to_string(), "386b0b28-62bf-5935-b46e-223e6add740f");
+        assert_eq!(
+            national.id().to_string(),
+            "386b0b28-62bf-5935-b46e-223e6add740f"
+        );
         let channel = Listing::channel("steppe", "cyber", "Cyber", "");
-        assert_eq!(channel.id().to_string(), "9fa73ce0-6c17-50c9-a3b6-d5189fb4486c");
-        assert_eq!((channel.name(), channel.alias()), ("steppe/cyber", "steppe.cyber"));
-        assert!(channel.answers_to("steppe.cyber") && channel.answers_to(&channel.id().to_string()));
+        assert_eq!(
+            channel.id().to_string(),
+            "9fa73ce0-6c17-50c9-a3b6-d5189fb4486c"
+        );
+        assert_eq!(
+            (channel.name(), channel.alias()),
+            ("steppe/cyber", "steppe.cyber")
+        );
+        assert!(
+            channel.answers_to("steppe.cyber") && channel.answers_to(&channel.id().to_string())
+        );
         assert!(channel.answers_to(&channel.id().to_string().to_uppercase()));
-        assert!(!channel.answers_to("cyber") && !channel.answers_to("steppe/cyber") && !channel.answers_to(""));
+        assert!(
+            !channel.answers_to("cyber")
+                && !channel.answers_to("steppe/cyber")
+                && !channel.answers_to("")
+        );
     }
 }

@@ -22,7 +22,10 @@ pub(super) fn accepted(headers: &HeaderMap) -> Result<(), Fault> {
         return Ok(());
     }
     let mut best = None;
-    for range in ranges.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+    for range in ranges
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+    {
         let range = Range::parse(range);
         if let Some(specific) = range.covers() {
             best = best.max(Some((specific, range.wanted)));
@@ -36,14 +39,19 @@ pub(super) fn accepted(headers: &HeaderMap) -> Result<(), Fault> {
 
 /// Whether the body is a TAXII 2.1 message as it stands.
 pub(super) fn sent(headers: &HeaderMap) -> Result<(), Fault> {
-    let plain = |value: &axum::http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    let plain =
+        |value: &axum::http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
-        return Err(Fault::media_type("Compressed bodies are not taken: send it without a Content-Encoding."));
+        return Err(Fault::media_type(
+            "Compressed bodies are not taken: send it without a Content-Encoding.",
+        ));
     }
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     match (types.next().map(|value| value.to_str()), types.next()) {
         (Some(Ok(value)), None) if Range::parse(value).covers() >= Some(2) => Ok(()),
-        _ => Err(Fault::media_type("The body must be an application/taxii+json;version=2.1 envelope: say so in Content-Type.")),
+        _ => Err(Fault::media_type(
+            "The body must be an application/taxii+json;version=2.1 envelope: say so in Content-Type.",
+        )),
     }
 }
 
@@ -57,7 +65,11 @@ struct Range<'a> {
 impl Range<'_> {
     fn parse(text: &str) -> Range<'_> {
         let mut parts = text.split(';').map(str::trim);
-        let mut range = Range { name: parts.next().unwrap_or_default(), version: None, wanted: true };
+        let mut range = Range {
+            name: parts.next().unwrap_or_default(),
+            version: None,
+            wanted: true,
+        };
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             let value = value.trim().trim_matches('"');
             match name.trim().to_ascii_lowercase().as_str() {
@@ -141,14 +153,25 @@ mod tests {
         let content = |value| (header::CONTENT_TYPE, value);
         let encoding = |value| (header::CONTENT_ENCODING, value);
         assert!(is_sent(&[content("application/taxii+json;version=2.1")]));
-        assert!(is_sent(&[content("application/taxii+json ; charset=utf-8; version=2.1")]));
-        assert!(is_sent(&[content("APPLICATION/taxii+json"), encoding("identity")]));
+        assert!(is_sent(&[content(
+            "application/taxii+json ; charset=utf-8; version=2.1"
+        )]));
+        assert!(is_sent(&[
+            content("APPLICATION/taxii+json"),
+            encoding("identity")
+        ]));
         assert!(!is_sent(&[]));
         assert!(!is_sent(&[content("application/json")]));
         assert!(!is_sent(&[content("application/*")]));
         assert!(!is_sent(&[content("*/*")]));
         assert!(!is_sent(&[content("application/taxii+json;version=2.0")]));
-        assert!(!is_sent(&[content("application/taxii+json"), content("application/taxii+json")]));
-        assert!(!is_sent(&[content("application/taxii+json"), encoding("gzip")]));
+        assert!(!is_sent(&[
+            content("application/taxii+json"),
+            content("application/taxii+json")
+        ]));
+        assert!(!is_sent(&[
+            content("application/taxii+json"),
+            encoding("gzip")
+        ]));
     }
 }

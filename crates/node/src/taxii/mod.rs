@@ -79,7 +79,11 @@ pub trait Host: Send + Sync + 'static {
 
     /// Takes objects into the national collection under the node's intake label. The answer comes
     /// when they are durable, one outcome an object.
-    fn add(&self, objects: Vec<Object>, by: &str) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>>;
+    fn add(
+        &self,
+        objects: Vec<Object>,
+        by: &str,
+    ) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>>;
 }
 
 /// The TAXII surface under `/taxii2/`. Blocks: it reads, and the first time makes, the key that
@@ -99,7 +103,12 @@ pub fn router(host: Arc<dyn Host>, auth: Arc<Auth>) -> Result<Router, StoreError
     };
     let api = Arc::new(api);
     let routes = ["/taxii2", "/taxii2/", "/taxii2/{*rest}"];
-    Ok(routes.into_iter().fold(Router::new(), |router, path| router.route(path, any(answer))).with_state(api))
+    Ok(routes
+        .into_iter()
+        .fold(Router::new(), |router, path| {
+            router.route(path, any(answer))
+        })
+        .with_state(api))
 }
 
 /// The state behind every request.
@@ -130,7 +139,9 @@ impl<'a> Resource<'a> {
     /// The resource of a path below `/taxii2`, cut at its slashes.
     fn find(path: &[&'a str]) -> Option<Resource<'a>> {
         let path = path.strip_suffix(&[""]).unwrap_or(path);
-        let Some((root, rest)) = path.split_first() else { return Some(Resource::Discovery) };
+        let Some((root, rest)) = path.split_first() else {
+            return Some(Resource::Discovery);
+        };
         if *root != "kurultai" {
             return None;
         }
@@ -181,13 +192,18 @@ struct Collections<'a> {
 
 async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    api.answer(&parts, body).await.unwrap_or_else(IntoResponse::into_response)
+    api.answer(&parts, body)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
 impl Api {
     async fn answer(self: &Arc<Self>, parts: &Parts, body: Body) -> Result<Response, Fault> {
         // Who asks comes first, so that a stranger cannot tell paths, types or methods apart.
-        let caller = self.auth.authenticate(parts.headers.get(header::AUTHORIZATION)).await?;
+        let caller = self
+            .auth
+            .authenticate(parts.headers.get(header::AUTHORIZATION))
+            .await?;
         let path = parts.uri.path().strip_prefix("/taxii2").unwrap_or_default();
         let path = path.strip_prefix('/').unwrap_or(path);
         let path: Option<Vec<String>> = path.split('/').map(query::percent_decode).collect();
@@ -196,7 +212,9 @@ impl Api {
         let resource = Resource::find(&path).ok_or_else(|| Fault::missing("resource"))?;
         media::accepted(&parts.headers)?;
         match (&parts.method, &resource) {
-            (&Method::GET | &Method::HEAD, _) => self.read(&caller, resource, parts.uri.query()).await,
+            (&Method::GET | &Method::HEAD, _) => {
+                self.read(&caller, resource, parts.uri.query()).await
+            }
             (&Method::POST, Resource::Objects(collection)) => {
                 let listing = self.listing(&caller, collection)?;
                 if let Some(reason) = listing.closed_to(&caller) {
@@ -208,21 +226,38 @@ impl Api {
         }
     }
 
-    async fn read(self: &Arc<Self>, caller: &Caller, resource: Resource<'_>, query: Option<&str>) -> Result<Response, Fault> {
+    async fn read(
+        self: &Arc<Self>,
+        caller: &Caller,
+        resource: Resource<'_>,
+        query: Option<&str>,
+    ) -> Result<Response, Fault> {
         let shape = match resource {
             Resource::Discovery => {
-                let discovery = Discovery { title: self.host.title(), default: API_ROOT, api_roots: [API_ROOT] };
+                let discovery = Discovery {
+                    title: self.host.title(),
+                    default: API_ROOT,
+                    api_roots: [API_ROOT],
+                };
                 return Ok(reply::json(StatusCode::OK, &discovery));
             }
             Resource::Root => {
-                let root = Root { title: self.host.title(), versions: [TAXII], max_content_length: CONTENT_BYTES_MAX };
+                let root = Root {
+                    title: self.host.title(),
+                    versions: [TAXII],
+                    max_content_length: CONTENT_BYTES_MAX,
+                };
                 return Ok(reply::json(StatusCode::OK, &root));
             }
             Resource::Status(id) => return self.statuses.show(caller, id).await,
             Resource::Collections => {
                 let listings = self.host.collections();
-                let seen = listings.iter().filter(|listing| caller.sees(listing.name()));
-                let collections = Collections { collections: seen.map(|listing| listing.resource(caller)).collect() };
+                let seen = listings
+                    .iter()
+                    .filter(|listing| caller.sees(listing.name()));
+                let collections = Collections {
+                    collections: seen.map(|listing| listing.resource(caller)).collect(),
+                };
                 return Ok(reply::json(StatusCode::OK, &collections));
             }
             Resource::Collection(id) => {
@@ -237,7 +272,9 @@ impl Api {
         let (collection, object, shape) = shape;
         let listing = self.listing(caller, collection)?;
         let wanted = Wanted::parse(query, listing.id().as_bytes(), &self.cursors)?;
-        let object = object.map(|text| Id::parse(text).map_err(|_| Fault::missing("object"))).transpose()?;
+        let object = object
+            .map(|text| Id::parse(text).map_err(|_| Fault::missing("object")))
+            .transpose()?;
         read::page(self, listing, object, shape, wanted).await
     }
 
@@ -245,7 +282,10 @@ impl Api {
     fn listing(&self, caller: &Caller, segment: &str) -> Result<Listing, Fault> {
         let listings = self.host.collections();
         let named = listings.iter().find(|listing| listing.answers_to(segment));
-        named.filter(|listing| caller.sees(listing.name())).cloned().ok_or_else(|| Fault::missing("collection"))
+        named
+            .filter(|listing| caller.sees(listing.name()))
+            .cloned()
+            .ok_or_else(|| Fault::missing("collection"))
     }
 }
 
@@ -258,11 +298,18 @@ fn key(store: &Store) -> Result<secret::Key, StoreError> {
         });
     }
     let key: secret::Key = secret::random();
-    store.execute(Command::Put { key: SECRET.into(), value: Some(key.to_vec()) })?;
+    store.execute(Command::Put {
+        key: SECRET.into(),
+        value: Some(key.to_vec()),
+    })?;
     Ok(key)
 }
 
 /// Runs blocking work off the async threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.map_err(|cause| Fault::ours(cause.to_string()))?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| Fault::ours(cause.to_string()))?
 }

@@ -35,7 +35,11 @@ impl Picked {
 }
 
 /// The records that `wanted` asks for.
-pub(super) fn pick(store: &Store, collection: &Collection, wanted: Wanted) -> Result<Picked, StoreError> {
+pub(super) fn pick(
+    store: &Store,
+    collection: &Collection,
+    wanted: Wanted,
+) -> Result<Picked, StoreError> {
     if !wanted.stix_21 {
         return Ok(Picked::default());
     }
@@ -48,10 +52,20 @@ pub(super) fn pick(store: &Store, collection: &Collection, wanted: Wanted) -> Re
     };
     let Versions::Chosen { first, last, at } = wanted.versions else {
         let Page { records, more } = store.page(collection, &query)?;
-        let resume = if more { records.last().map(|record| record.seq) } else { None };
+        let resume = if more {
+            records.last().map(|record| record.seq)
+        } else {
+            None
+        };
         return Ok(Picked { records, resume });
     };
-    let choice = Choice { store, collection, first, last, at: &at };
+    let choice = Choice {
+        store,
+        collection,
+        first,
+        last,
+        at: &at,
+    };
     let mut ends = HashMap::new();
     let mut picked = Picked::default();
     let mut looked_at = 0;
@@ -93,7 +107,11 @@ struct Choice<'a> {
 type Ends = (Option<Seq>, Option<Seq>);
 
 impl Choice<'_> {
-    fn takes(&self, record: &Record, known: &mut HashMap<model::Id, Ends>) -> Result<bool, StoreError> {
+    fn takes(
+        &self,
+        record: &Record,
+        known: &mut HashMap<model::Id, Ends>,
+    ) -> Result<bool, StoreError> {
         if !self.at.is_empty() && self.at.contains(&version(self.store, record)?) {
             return Ok(true);
         }
@@ -104,8 +122,14 @@ impl Choice<'_> {
             Some(ends) => *ends,
             None => {
                 let versions = self.store.versions(self.collection, &record.id)?;
-                let first = versions.iter().min_by_key(|record| (record.version, record.seq)).map(|record| record.seq);
-                let last = self.store.latest(self.collection, &record.id)?.map(|record| record.seq);
+                let first = versions
+                    .iter()
+                    .min_by_key(|record| (record.version, record.seq))
+                    .map(|record| record.seq);
+                let last = self
+                    .store
+                    .latest(self.collection, &record.id)?
+                    .map(|record| record.seq);
                 known.insert(record.id.clone(), (first, last));
                 (first, last)
             }
@@ -126,6 +150,9 @@ pub(super) fn version(store: &Store, record: &Record) -> Result<Timestamp, Store
         return Ok(added);
     }
     let bodies = store.bodies(std::slice::from_ref(record))?;
-    let created = bodies.first().and_then(|bytes| Object::parse(bytes).ok()).and_then(|object| object.created());
+    let created = bodies
+        .first()
+        .and_then(|bytes| Object::parse(bytes).ok())
+        .and_then(|object| object.created());
     Ok(created.unwrap_or(added))
 }

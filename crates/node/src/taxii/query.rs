@@ -50,10 +50,16 @@ pub(super) enum Versions {
 
 impl Wanted {
     /// Reads the part of a URL after `?`. `cursors` opens `next` for the collection at hand.
-    pub(super) fn parse(query: Option<&str>, collection: &[u8; 16], cursors: &Cursors) -> Result<Wanted, Fault> {
+    pub(super) fn parse(
+        query: Option<&str>,
+        collection: &[u8; 16],
+        cursors: &Cursors,
+    ) -> Result<Wanted, Fault> {
         let query = query.unwrap_or_default();
         if query.len() > QUERY_BYTES_MAX {
-            return Err(Fault::parameter(format!("A query has at most {QUERY_BYTES_MAX} bytes: ask in several requests.")));
+            return Err(Fault::parameter(format!(
+                "A query has at most {QUERY_BYTES_MAX} bytes: ask in several requests."
+            )));
         }
         let mut wanted = Wanted {
             after: None,
@@ -66,9 +72,14 @@ impl Wanted {
         let mut seen: Vec<Name> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(name) = Name::parse(&decode(name)?) else { continue };
+            let Some(name) = Name::parse(&decode(name)?) else {
+                continue;
+            };
             if seen.contains(&name) {
-                return Err(Fault::parameter(format!("{} is given more than once: give it once, with commas between values.", name.text())));
+                return Err(Fault::parameter(format!(
+                    "{} is given more than once: give it once, with commas between values.",
+                    name.text()
+                )));
             }
             wanted.take(name, &decode(value)?, collection, cursors)?;
             seen.push(name);
@@ -76,7 +87,13 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn take(&mut self, name: Name, value: &str, collection: &[u8; 16], cursors: &Cursors) -> Result<(), Fault> {
+    fn take(
+        &mut self,
+        name: Name,
+        value: &str,
+        collection: &[u8; 16],
+        cursors: &Cursors,
+    ) -> Result<(), Fault> {
         match name {
             Name::AddedAfter => self.go_after(added_after(value)?),
             Name::Limit => self.limit = limit(value)?,
@@ -88,17 +105,30 @@ impl Wanted {
             }
             Name::MatchId => {
                 let id = |text: &str| {
-                    Id::parse(text).map_err(|cause| Fault::parameter(format!("match[id] holds what is no STIX identifier: {cause}.")))
+                    Id::parse(text).map_err(|cause| {
+                        Fault::parameter(format!(
+                            "match[id] holds what is no STIX identifier: {cause}."
+                        ))
+                    })
                 };
                 self.ids = values(name, value)?.map(id).collect::<Result<_, _>>()?;
             }
-            Name::MatchType => self.kinds = values(name, value)?.map(kind).collect::<Result<_, _>>()?,
+            Name::MatchType => {
+                self.kinds = values(name, value)?.map(kind).collect::<Result<_, _>>()?
+            }
             Name::MatchVersion => self.versions = versions(values(name, value)?)?,
             Name::MatchSpecVersion => {
                 let all: Vec<&str> = values(name, value)?.collect();
-                let good = |text: &&str| text.split('.').count() == 2 && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+                let good = |text: &&str| {
+                    text.split('.').count() == 2
+                        && text.split('.').all(|part| {
+                            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
+                        })
+                };
                 if !all.iter().all(good) {
-                    return Err(Fault::parameter("match[spec_version] takes versions such as 2.1, with commas between them."));
+                    return Err(Fault::parameter(
+                        "match[spec_version] takes versions such as 2.1, with commas between them.",
+                    ));
                 }
                 self.stix_21 = all.contains(&"2.1");
             }
@@ -156,10 +186,16 @@ impl Name {
 fn values(name: Name, value: &str) -> Result<impl Iterator<Item = &str> + Clone, Fault> {
     let values = value.split(',');
     if values.clone().any(str::is_empty) {
-        return Err(Fault::parameter(format!("{} has an empty value: give one or more, with single commas between them.", name.text())));
+        return Err(Fault::parameter(format!(
+            "{} has an empty value: give one or more, with single commas between them.",
+            name.text()
+        )));
     }
     if values.clone().nth(MATCH_VALUES_MAX).is_some() {
-        return Err(Fault::parameter(format!("{} takes at most {MATCH_VALUES_MAX} values: ask in several requests.", name.text())));
+        return Err(Fault::parameter(format!(
+            "{} takes at most {MATCH_VALUES_MAX} values: ask in several requests.",
+            name.text()
+        )));
     }
     Ok(values)
 }
@@ -167,29 +203,45 @@ fn values(name: Name, value: &str) -> Result<impl Iterator<Item = &str> + Clone,
 /// The last position that is not after `text`. Positions have microseconds, so finer digits only
 /// say that the position at that microsecond is before.
 fn added_after(text: &str) -> Result<Seq, Fault> {
-    let wrong = || Fault::parameter("added_after takes a UTC timestamp such as 2026-11-24T05:00:00.000000Z.");
+    let wrong = || {
+        Fault::parameter("added_after takes a UTC timestamp such as 2026-11-24T05:00:00.000000Z.")
+    };
     let mut text = text.to_ascii_uppercase();
     if let Some(point) = text.find('.') {
-        let digits = text[point + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        let digits = text[point + 1..]
+            .bytes()
+            .take_while(u8::is_ascii_digit)
+            .count();
         if digits > 9 {
             text.replace_range(point + 10..point + 1 + digits, "");
         }
     }
-    Timestamp::parse(&text).map(|instant| instant.unix_micros()).map_err(|_| wrong())
+    Timestamp::parse(&text)
+        .map(|instant| instant.unix_micros())
+        .map_err(|_| wrong())
 }
 
 fn limit(text: &str) -> Result<usize, Fault> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || text.bytes().all(|byte| byte == b'0') {
-        return Err(Fault::parameter("limit takes a whole number greater than zero."));
+        return Err(Fault::parameter(
+            "limit takes a whole number greater than zero.",
+        ));
     }
     // What does not fit a number is more than the most anyway.
     Ok(text.parse().unwrap_or(usize::MAX).min(PAGE_OBJECTS_MAX))
 }
 
 fn kind(text: &str) -> Result<String, Fault> {
-    let good = text.len() <= 250 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    good.then(|| text.to_owned()).ok_or_else(|| Fault::parameter("match[type] takes STIX types such as indicator, with commas between them."))
+    let good = text.len() <= 250
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    good.then(|| text.to_owned()).ok_or_else(|| {
+        Fault::parameter(
+            "match[type] takes STIX types such as indicator, with commas between them.",
+        )
+    })
 }
 
 fn versions<'a>(values: impl Iterator<Item = &'a str> + Clone) -> Result<Versions, Fault> {
@@ -198,7 +250,9 @@ fn versions<'a>(values: impl Iterator<Item = &'a str> + Clone) -> Result<Version
     if values.clone().any(|value| value == "all") {
         return match values.count() {
             1 => Ok(Versions::All),
-            _ => Err(Fault::parameter("match[version]=all cannot be combined with other versions.")),
+            _ => Err(Fault::parameter(
+                "match[version]=all cannot be combined with other versions.",
+            )),
         };
     }
     for value in values {
@@ -269,20 +323,41 @@ mod tests {
         let wanted = Wanted::parse(None, &COLLECTION, &Cursors::new([1; 32])).unwrap();
         assert_eq!(wanted, parse("").unwrap());
         assert_eq!(wanted, parse("&&unknown=%41&match[colour]=red").unwrap());
-        assert_eq!((wanted.after, wanted.limit, wanted.versions), (None, PAGE_OBJECTS_DEFAULT, Versions::Last));
+        assert_eq!(
+            (wanted.after, wanted.limit, wanted.versions),
+            (None, PAGE_OBJECTS_DEFAULT, Versions::Last)
+        );
     }
 
     #[test]
     fn times_of_any_precision() {
-        let micros = |text: &str| parse(&format!("added_after={text}")).unwrap().after.unwrap();
+        let micros = |text: &str| {
+            parse(&format!("added_after={text}"))
+                .unwrap()
+                .after
+                .unwrap()
+        };
         let whole = micros("2026-11-24T05:00:00Z");
         assert_eq!(micros("2026-11-24T05:00:00.000000Z"), whole);
         assert_eq!(micros("2026-11-24T05%3A00%3A00.5Z"), whole + 500_000);
         assert_eq!(micros("2026-11-24t05:00:00.000001z"), whole + 1);
         assert_eq!(micros("2026-11-24T05:00:00.000001999Z"), whole + 1);
-        assert_eq!(micros("2026-11-24T05:00:00.0000019999999999999999Z"), whole + 1);
+        assert_eq!(
+            micros("2026-11-24T05:00:00.0000019999999999999999Z"),
+            whole + 1
+        );
         assert!(micros("1969-12-31T23:59:59.999999Z") < 0);
-        for bad in ["", "now", "2026-11-24", "2026-11-24T05:00:00", "2026-11-24T05:00:00+05:00", "2026-13-01T00:00:00Z", "2026-11-24T05:00:00.Z", "12345", "2026-11-24T05:00:00.1Zé"] {
+        for bad in [
+            "",
+            "now",
+            "2026-11-24",
+            "2026-11-24T05:00:00",
+            "2026-11-24T05:00:00+05:00",
+            "2026-13-01T00:00:00Z",
+            "2026-11-24T05:00:00.Z",
+            "12345",
+            "2026-11-24T05:00:00.1Zé",
+        ] {
             assert!(refused(&format!("added_after={bad}")), "{bad}");
         }
     }
@@ -292,9 +367,14 @@ mod tests {
         assert_eq!(parse("limit=7").unwrap().limit, 7);
         assert_eq!(parse("limit=007").unwrap().limit, 7);
         for large in ["5001", "99999999999999999999999999999999"] {
-            assert_eq!(parse(&format!("limit={large}")).unwrap().limit, PAGE_OBJECTS_MAX);
+            assert_eq!(
+                parse(&format!("limit={large}")).unwrap().limit,
+                PAGE_OBJECTS_MAX
+            );
         }
-        for bad in ["", "0", "000", "-1", "+1", "1.0", "1e3", "ten", "%31%20", "１"] {
+        for bad in [
+            "", "0", "000", "-1", "+1", "1.0", "1e3", "ten", "%31%20", "１",
+        ] {
             assert!(refused(&format!("limit={bad}")), "{bad}");
         }
     }
@@ -302,38 +382,87 @@ mod tests {
     #[test]
     fn match_lists() {
         let id = "indicator--3600ad1b-fff1-4c98-bcc9-4de3bc2e2ffb";
-        assert_eq!(parse(&format!("match%5Bid%5D={id},{id}")).unwrap().ids.len(), 2);
-        assert_eq!(parse("match[type]=indicator,x-own_type").unwrap().kinds, ["indicator", "x-own_type"]);
+        assert_eq!(
+            parse(&format!("match%5Bid%5D={id},{id}"))
+                .unwrap()
+                .ids
+                .len(),
+            2
+        );
+        assert_eq!(
+            parse("match[type]=indicator,x-own_type").unwrap().kinds,
+            ["indicator", "x-own_type"]
+        );
         assert!(parse("match[spec_version]=2.0,2.1").unwrap().stix_21);
         assert!(!parse("match[spec_version]=2.0").unwrap().stix_21);
         for bad in [
-            "match[id]=", "match[id]=indicator", "match[id]=indicator--3600ad1b", "match[type]=", "match[type]=a,,b", "match[type]=a b",
-            "match[type]=%00", "match[spec_version]=2", "match[spec_version]=2.x", "match[spec_version]=.", "match[version]=",
+            "match[id]=",
+            "match[id]=indicator",
+            "match[id]=indicator--3600ad1b",
+            "match[type]=",
+            "match[type]=a,,b",
+            "match[type]=a b",
+            "match[type]=%00",
+            "match[spec_version]=2",
+            "match[spec_version]=2.x",
+            "match[spec_version]=.",
+            "match[version]=",
         ] {
             assert!(refused(bad), "{bad}");
         }
-        assert!(refused(&format!("match[type]={}", vec!["a"; MATCH_VALUES_MAX + 1].join(","))));
+        assert!(refused(&format!(
+            "match[type]={}",
+            vec!["a"; MATCH_VALUES_MAX + 1].join(",")
+        )));
     }
 
     #[test]
     fn version_lists() {
-        let versions = |text: &str| parse(&format!("match[version]={text}")).map(|wanted| wanted.versions);
+        let versions =
+            |text: &str| parse(&format!("match[version]={text}")).map(|wanted| wanted.versions);
         let at = Timestamp::parse("2018-03-02T01:01:01.123Z").unwrap();
         assert_eq!(versions("last").unwrap(), Versions::Last);
         assert_eq!(versions("all").unwrap(), Versions::All);
-        assert_eq!(versions("first").unwrap(), Versions::Chosen { first: true, last: false, at: vec![] });
+        assert_eq!(
+            versions("first").unwrap(),
+            Versions::Chosen {
+                first: true,
+                last: false,
+                at: vec![]
+            }
+        );
         assert_eq!(
             versions("first,2018-03-02T01:01:01.123Z,last").unwrap(),
-            Versions::Chosen { first: true, last: true, at: vec![at] }
+            Versions::Chosen {
+                first: true,
+                last: true,
+                at: vec![at]
+            }
         );
-        for bad in ["all,last", "all,all", "first,first", "last,last", "newest", "2018", "2018-03-02T01:01:01.123Z,2018-03-02T01:01:01.1230Z"] {
+        for bad in [
+            "all,last",
+            "all,all",
+            "first,first",
+            "last,last",
+            "newest",
+            "2018",
+            "2018-03-02T01:01:01.123Z,2018-03-02T01:01:01.1230Z",
+        ] {
             assert!(versions(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn parameters_given_twice_or_badly_encoded() {
-        for bad in ["limit=1&limit=1", "match[type]=a&match%5btype%5d=b", "limit=%", "limit=%2", "limit=%zz", "%ff=1", "added_after=%ff"] {
+        for bad in [
+            "limit=1&limit=1",
+            "match[type]=a&match%5btype%5d=b",
+            "limit=%",
+            "limit=%2",
+            "limit=%zz",
+            "%ff=1",
+            "added_after=%ff",
+        ] {
             assert!(refused(bad), "{bad}");
         }
         assert!(refused(&format!("x={}", "a".repeat(QUERY_BYTES_MAX))));
@@ -344,8 +473,20 @@ mod tests {
         let cursors = Cursors::new([1; 32]);
         let next = cursors.seal(&COLLECTION, 42);
         assert_eq!(parse(&format!("next={next}")).unwrap().after, Some(42));
-        assert_eq!(parse(&format!("next={next}&added_after=1970-01-01T00:00:00.000007Z")).unwrap().after, Some(42));
-        assert_eq!(parse(&format!("added_after=1970-01-01T00:00:01Z&next={next}")).unwrap().after, Some(1_000_000));
+        assert_eq!(
+            parse(&format!(
+                "next={next}&added_after=1970-01-01T00:00:00.000007Z"
+            ))
+            .unwrap()
+            .after,
+            Some(42)
+        );
+        assert_eq!(
+            parse(&format!("added_after=1970-01-01T00:00:01Z&next={next}"))
+                .unwrap()
+                .after,
+            Some(1_000_000)
+        );
         assert!(refused("next=") && refused("next=42") && refused(&format!("next={next}A")));
     }
 }

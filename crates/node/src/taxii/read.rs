@@ -39,7 +39,12 @@ pub(super) async fn page(
     shape: Shape,
     mut wanted: Wanted,
 ) -> Result<Response, Fault> {
-    let turn = api.pages.clone().acquire_owned().await.map_err(|cause| Fault::ours(cause.to_string()))?;
+    let turn = api
+        .pages
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(|cause| Fault::ours(cause.to_string()))?;
     let api = api.clone();
     blocking(move || {
         // Held by the work, so that clients that hang up do not let more pages be made at once.
@@ -60,7 +65,9 @@ pub(super) async fn page(
             Shape::Envelope => bodies(store, &mut picked)?,
             _ => Vec::new(),
         };
-        let next = picked.resume.map(|seq| api.cursors.seal(listing.id().as_bytes(), seq));
+        let next = picked
+            .resume
+            .map(|seq| api.cursors.seal(listing.id().as_bytes(), seq));
         let body = match shape {
             Shape::Envelope => envelope(next.as_deref(), &bodies),
             Shape::Manifest => manifest(store, next.as_deref(), &picked.records)?,

@@ -87,48 +87,90 @@ impl Statuses {
     pub(super) fn load(store: Store, key: secret::Key) -> Result<Arc<Statuses>, StoreError> {
         let mut shelf = Shelf::default();
         for (name, value) in store.scan(PREFIX)? {
-            if let Some(id) = name.strip_prefix(PREFIX).and_then(|id| Uuid::try_parse(id).ok()) {
+            if let Some(id) = name
+                .strip_prefix(PREFIX)
+                .and_then(|id| Uuid::try_parse(id).ok())
+            {
                 shelf.put(id, value.len());
             }
         }
-        Ok(Arc::new(Statuses { store, key, kept: Mutex::new(shelf) }))
+        Ok(Arc::new(Statuses {
+            store,
+            key,
+            kept: Mutex::new(shelf),
+        }))
     }
 
     /// The status of a request of `total` objects by `user`, of which `failures` were not taken.
     /// Blocks until it is durable.
-    pub(super) fn make(&self, user: &str, at: Seq, total: usize, failures: Vec<Failure>) -> Result<Status, StoreError> {
+    pub(super) fn make(
+        &self,
+        user: &str,
+        at: Seq,
+        total: usize,
+        failures: Vec<Failure>,
+    ) -> Result<Status, StoreError> {
         let millis = u64::try_from(at.div_euclid(1000)).unwrap_or(0);
         if failures.is_empty() {
-            return Ok(Status::new(seal(&self.key, user, millis, total), millis, total, failures));
+            return Ok(Status::new(
+                seal(&self.key, user, millis, total),
+                millis,
+                total,
+                failures,
+            ));
         }
         let id = uuid::Builder::from_unix_timestamp_millis(millis, &secret::random()).into_uuid();
-        let kept = Kept { user: user.into(), status: Status::new(id, millis, total, failures) };
-        let value = serde_json::to_vec(&kept)
-            .map_err(|cause| StoreError::Corrupt { place: "A status".into(), problem: cause.to_string() })?;
+        let kept = Kept {
+            user: user.into(),
+            status: Status::new(id, millis, total, failures),
+        };
+        let value = serde_json::to_vec(&kept).map_err(|cause| StoreError::Corrupt {
+            place: "A status".into(),
+            problem: cause.to_string(),
+        })?;
         let given_up = {
             let mut shelf = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             shelf.put(id, value.len());
             shelf.overflow(millis)
         };
-        self.store.execute(Command::Put { key: format!("{PREFIX}{id}"), value: Some(value) })?;
+        self.store.execute(Command::Put {
+            key: format!("{PREFIX}{id}"),
+            value: Some(value),
+        })?;
         for id in given_up {
             // Not waited for: one that survives a crash is given up again after the restart.
-            self.store.submit(Command::Put { key: format!("{PREFIX}{id}"), value: None }, |_| {});
+            self.store.submit(
+                Command::Put {
+                    key: format!("{PREFIX}{id}"),
+                    value: None,
+                },
+                |_| {},
+            );
         }
         Ok(kept.status)
     }
 
     /// The answer to `GET status/{id}/`.
-    pub(super) async fn show(self: &Arc<Self>, caller: &Caller, id: &str) -> Result<Response, Fault> {
+    pub(super) async fn show(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Response, Fault> {
         let missing = || Fault::missing("status");
         let id = Uuid::try_parse(id).map_err(|_| missing())?;
         if id.get_version_num() == 8 {
             let (millis, total) = open(&self.key, &caller.name, id).ok_or_else(missing)?;
-            return Ok(reply::json(StatusCode::OK, &Status::new(id, millis, total, Vec::new())));
+            return Ok(reply::json(
+                StatusCode::OK,
+                &Status::new(id, millis, total, Vec::new()),
+            ));
         }
         let statuses = self.clone();
-        let value = blocking(move || Ok(statuses.store.get(&format!("{PREFIX}{id}"))?)).await?.ok_or_else(missing)?;
-        let kept: Kept = serde_json::from_slice(&value).map_err(|cause| Fault::ours(format!("status {id}: {cause}")))?;
+        let value = blocking(move || Ok(statuses.store.get(&format!("{PREFIX}{id}"))?))
+            .await?
+            .ok_or_else(missing)?;
+        let kept: Kept = serde_json::from_slice(&value)
+            .map_err(|cause| Fault::ours(format!("status {id}: {cause}")))?;
         if kept.user != caller.name && caller.role < Role::Operator {
             return Err(missing());
         }
@@ -187,17 +229,33 @@ const MAC_BITS: u32 = 54;
 
 fn seal(key: &secret::Key, user: &str, millis: u64, total: usize) -> Uuid {
     let count = total as u128;
-    let mac = secret::mac(key, &[b"taxii status", user.as_bytes(), &millis.to_be_bytes(), &(total as u64).to_be_bytes()]);
+    let mac = secret::mac(
+        key,
+        &[
+            b"taxii status",
+            user.as_bytes(),
+            &millis.to_be_bytes(),
+            &(total as u64).to_be_bytes(),
+        ],
+    );
     let mac = u128::from(u64::from_be_bytes(std::array::from_fn(|at| mac[at])) >> (64 - MAC_BITS));
     let millis = u128::from(millis & ((1 << 48) - 1));
-    Uuid::from_u128(millis << 80 | 8 << 76 | (count >> 8 & 0xfff) << 64 | 0b10 << 62 | (count & 0xff) << 54 | mac)
+    Uuid::from_u128(
+        millis << 80
+            | 8 << 76
+            | (count >> 8 & 0xfff) << 64
+            | 0b10 << 62
+            | (count & 0xff) << 54
+            | mac,
+    )
 }
 
 fn open(key: &secret::Key, user: &str, id: Uuid) -> Option<(u64, usize)> {
     let bits = id.as_u128();
     let total = ((bits >> 64 & 0xfff) << 8 | bits >> 54 & 0xff) as usize;
     let millis = millis_of(id);
-    secret::same(seal(key, user, millis, total).as_bytes(), id.as_bytes()).then_some((millis, total))
+    secret::same(seal(key, user, millis, total).as_bytes(), id.as_bytes())
+        .then_some((millis, total))
 }
 
 #[cfg(test)]
@@ -207,21 +265,33 @@ mod tests {
     #[test]
     fn sealed_ids_say_time_and_count_to_their_user_only() {
         let key = [5; 32];
-        for (millis, total) in [(0, 0), (1_795_000_000_123, 500), ((1 << 48) - 1, (1 << 20) - 1)] {
+        for (millis, total) in [
+            (0, 0),
+            (1_795_000_000_123, 500),
+            ((1 << 48) - 1, (1 << 20) - 1),
+        ] {
             let id = seal(&key, "anna", millis, total);
-            assert_eq!((id.get_version_num(), id.get_variant()), (8, uuid::Variant::RFC4122));
+            assert_eq!(
+                (id.get_version_num(), id.get_variant()),
+                (8, uuid::Variant::RFC4122)
+            );
             assert_eq!(open(&key, "anna", id), Some((millis, total)));
             assert_eq!(open(&key, "boris", id), None);
             assert_eq!(open(&[6; 32], "anna", id), None);
             for bit in 0..128 {
-                assert_eq!(open(&key, "anna", Uuid::from_u128(id.as_u128() ^ 1 << bit)), None, "bit {bit}");
+                assert_eq!(
+                    open(&key, "anna", Uuid::from_u128(id.as_u128() ^ 1 << bit)),
+                    None,
+                    "bit {bit}"
+                );
             }
         }
     }
 
     #[test]
     fn the_shelf_gives_up_the_oldest() {
-        let id = |millis: u64| uuid::Builder::from_unix_timestamp_millis(millis, &[1; 10]).into_uuid();
+        let id =
+            |millis: u64| uuid::Builder::from_unix_timestamp_millis(millis, &[1; 10]).into_uuid();
         let mut shelf = Shelf::default();
         for at in 1..=3 {
             shelf.put(id(at), STATUS_BYTES_MAX / 3);
@@ -230,7 +300,11 @@ mod tests {
         shelf.put(id(4), STATUS_BYTES_MAX / 3);
         assert_eq!(shelf.overflow(10), [id(1)]);
         shelf.put(id(5), 2 * STATUS_BYTES_MAX);
-        assert_eq!(shelf.overflow(10), [id(2), id(3), id(4)], "the newest stays whatever its size");
+        assert_eq!(
+            shelf.overflow(10),
+            [id(2), id(3), id(4)],
+            "the newest stays whatever its size"
+        );
         let later = STATUS_SECS_MAX.unsigned_abs() * 1000 + 100;
         shelf.put(id(later), 1);
         assert_eq!(shelf.overflow(later), [id(5)]);
@@ -238,6 +312,9 @@ mod tests {
             shelf.put(id(later + 1 + at), 1);
         }
         assert_eq!(shelf.overflow(later), [id(later)]);
-        assert_eq!((shelf.sizes.len(), shelf.bytes), (STATUSES_MAX, STATUSES_MAX));
+        assert_eq!(
+            (shelf.sizes.len(), shelf.bytes),
+            (STATUSES_MAX, STATUSES_MAX)
+        );
     }
 }

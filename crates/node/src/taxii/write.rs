@@ -23,12 +23,22 @@ use super::{Api, blocking, media, reply};
 use crate::auth::Caller;
 
 /// Takes the objects in `body`. The caller may add them: that has been decided.
-pub(super) async fn add(api: &Arc<Api>, caller: &Caller, headers: &HeaderMap, body: Body) -> Result<Response, Fault> {
+pub(super) async fn add(
+    api: &Arc<Api>,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Fault> {
     media::sent(headers)?;
     let at = api.host.now();
     let upload = api.uploads.read(headers, body).await?;
     let bytes = upload.bytes.clone();
-    let Parsed { objects, places, total, mut faults } = blocking(move || parse(&bytes)).await?;
+    let Parsed {
+        objects,
+        places,
+        total,
+        mut faults,
+    } = blocking(move || parse(&bytes)).await?;
     if !objects.is_empty() {
         let outcomes = api.host.add(objects, &caller.name).await?;
         for (outcome, place) in outcomes.iter().zip(places) {
@@ -42,7 +52,12 @@ pub(super) async fn add(api: &Arc<Api>, caller: &Caller, headers: &HeaderMap, bo
         api.statuses.make(&caller.name, at, total, Vec::new())?
     } else {
         let (api, user) = (api.clone(), caller.name.clone());
-        blocking(move || Ok(api.statuses.make(&user, at, total, name(&upload.bytes, faults))?)).await?
+        blocking(move || {
+            Ok(api
+                .statuses
+                .make(&user, at, total, name(&upload.bytes, faults))?)
+        })
+        .await?
     };
     Ok(reply::json(StatusCode::ACCEPTED, &status))
 }
@@ -59,7 +74,12 @@ struct Parsed {
 }
 
 fn parse(bytes: &[u8]) -> Result<Parsed, Fault> {
-    let mut parsed = Parsed { objects: Vec::new(), places: Vec::new(), total: 0, faults: Vec::new() };
+    let mut parsed = Parsed {
+        objects: Vec::new(),
+        places: Vec::new(),
+        total: 0,
+        faults: Vec::new(),
+    };
     let mut refused = 0;
     let each = |place: usize, object: Result<Object, Refusal>| match object {
         Ok(object) => {
@@ -73,8 +93,11 @@ fn parse(bytes: &[u8]) -> Result<Parsed, Fault> {
             }
         }
     };
-    let total = model::bundle(bytes, each)
-        .map_err(|refusal| Fault::unprocessable(format!("The body is no TAXII envelope of STIX objects: {refusal}.")))?;
+    let total = model::bundle(bytes, each).map_err(|refusal| {
+        Fault::unprocessable(format!(
+            "The body is no TAXII envelope of STIX objects: {refusal}."
+        ))
+    })?;
     parsed.total = total;
     if refused > FAILURES_MAX {
         let (_, first) = &parsed.faults[0];
@@ -112,7 +135,9 @@ fn name(bytes: &[u8], mut faults: Vec<(usize, String)>) -> Vec<Failure> {
         let names: Names<'_> = serde_json::from_str(object).unwrap_or_default();
         let version = names.modified.or(names.created);
         Failure {
-            id: names.id.map_or_else(|| format!("/objects/{place}"), |id| short(&id)),
+            id: names
+                .id
+                .map_or_else(|| format!("/objects/{place}"), |id| short(&id)),
             version: version.map_or_else(|| "unknown".into(), |version| short(&version)),
             message: short(&message),
         }
@@ -134,7 +159,10 @@ mod tests {
             {"type":"x"},7,{"id":1},{"id":"c--3","id":"c--4"},{"id":"d\u00e9--5"}]}"#;
         let faults = (0..8).rev().map(|place| (place, "why".into())).collect();
         let failures = name(envelope, faults);
-        let got: Vec<(&str, &str)> = failures.iter().map(|failure| (failure.id.as_str(), failure.version.as_str())).collect();
+        let got: Vec<(&str, &str)> = failures
+            .iter()
+            .map(|failure| (failure.id.as_str(), failure.version.as_str()))
+            .collect();
         assert_eq!(
             got,
             [
@@ -148,9 +176,21 @@ mod tests {
                 ("/objects/7", "unknown"),
             ]
         );
-        assert_eq!(name(br#"[{"id":"a--1"}]"#, vec![(0, "why".into())])[0].id, "a--1");
-        assert_eq!(name(br#"{"id":"a--1"}"#, vec![(0, "why".into())])[0].id, "a--1");
+        assert_eq!(
+            name(br#"[{"id":"a--1"}]"#, vec![(0, "why".into())])[0].id,
+            "a--1"
+        );
+        assert_eq!(
+            name(br#"{"id":"a--1"}"#, vec![(0, "why".into())])[0].id,
+            "a--1"
+        );
         assert_eq!(name(b"\xff", vec![(0, "why".into())])[0].id, "/objects/0");
-        assert_eq!(name(b"[]", vec![(0, "\u{1F600}".repeat(1000))])[0].message.chars().count(), STATUS_TEXT_CHARS_MAX);
+        assert_eq!(
+            name(b"[]", vec![(0, "\u{1F600}".repeat(1000))])[0]
+                .message
+                .chars()
+                .count(),
+            STATUS_TEXT_CHARS_MAX
+        );
     }
 }

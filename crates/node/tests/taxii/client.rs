@@ -9,7 +9,10 @@ fn python() -> Option<std::ffi::OsString> {
     let python = std::env::var_os("KURULTAI_PYTHON");
     if python.is_none() {
         let required = std::env::var_os("KURULTAI_REQUIRE_ALL").is_some_and(|value| value == "1");
-        assert!(!required, "KURULTAI_PYTHON must name a Python that has taxii2-client and stix2");
+        assert!(
+            !required,
+            "KURULTAI_PYTHON must name a Python that has taxii2-client and stix2"
+        );
         println!("skipped: KURULTAI_PYTHON names no Python that has taxii2-client and stix2");
     }
     python
@@ -19,7 +22,11 @@ fn python() -> Option<std::ffi::OsString> {
 async fn taxii2_client_reads_every_object() {
     let Some(python) = python() else { return };
     let world = World::new();
-    let seqs = world.add(&(0..250).map(|number| indicator(number, 0)).collect::<Vec<_>>());
+    let seqs = world.add(
+        &(0..250)
+            .map(|number| indicator(number, 0))
+            .collect::<Vec<_>>(),
+    );
     world.add(&[address(1), indicator(0, 7)]);
     world.release(&seqs[..120]);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -27,15 +34,36 @@ async fn taxii2_client_reads_every_object() {
     let server = tokio::spawn(axum::serve(listener, world.router.clone()).into_future());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/taxii2_client.py");
     let mut client = Process::new(python);
-    client.arg(script).args([&url, "writer", "correct horse", "--page", "37", "--write", "--stix2"]);
+    client.arg(script).args([
+        &url,
+        "writer",
+        "correct horse",
+        "--page",
+        "37",
+        "--write",
+        "--stix2",
+    ]);
     client.args(["--expect", "national=251", "--expect", "steppe.cyber=120"]);
-    let output = tokio::task::spawn_blocking(move || client.output()).await.unwrap().unwrap();
+    let output = tokio::task::spawn_blocking(move || client.output())
+        .await
+        .unwrap()
+        .unwrap();
     server.abort();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{out}\n{err}");
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["collections"]["national"]["objects"], 251);
     assert_eq!(report["collections"]["national"]["versions"], 252);
     assert_eq!(report["written"], 2);
-    assert_eq!(world.get(&format!("{NATIONAL}/objects/?match[type]=identity")).await.ids().len(), 2);
+    assert_eq!(
+        world
+            .get(&format!("{NATIONAL}/objects/?match[type]=identity"))
+            .await
+            .ids()
+            .len(),
+        2
+    );
 }

@@ -22,12 +22,14 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use model::{Label, Object};
 use kurultai_node::Clock;
 use kurultai_node::auth::{Auth, Role, UserChange};
 use kurultai_node::taxii::{Host, Listing};
+use model::{Label, Object};
 use serde_json::Value;
-use store::{Change, Collection, Command, LogName, Options, Outcome, Reply, Seq, Store, StoreError};
+use store::{
+    Change, Collection, Command, LogName, Options, Outcome, Reply, Seq, Store, StoreError,
+};
 use tower::ServiceExt;
 
 /// The media type of TAXII 2.1.
@@ -73,15 +75,26 @@ impl Host for TestHost {
         self.collections.clone()
     }
 
-    fn add(&self, objects: Vec<Object>, _by: &str) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>> {
+    fn add(
+        &self,
+        objects: Vec<Object>,
+        _by: &str,
+    ) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>> {
         let store = self.store.clone();
-        Box::pin(async move { tokio::task::spawn_blocking(move || add(&store, objects)).await.unwrap() })
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || add(&store, objects))
+                .await
+                .unwrap()
+        })
     }
 }
 
 /// Adds objects to the national collection.
 fn add(store: &Store, objects: Vec<Object>) -> Result<Vec<Outcome>, StoreError> {
-    match store.execute(Command::Add { objects, label: label() })? {
+    match store.execute(Command::Add {
+        objects,
+        label: label(),
+    })? {
         Reply::Added(outcomes) => Ok(outcomes),
         other => panic!("{other:?}"),
     }
@@ -103,7 +116,11 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let mut world = World::open(dir.path(), ticking());
         world._dir = Some(dir);
-        for (name, role) in [("reader", Role::Reader), ("writer", Role::Writer), ("operator", Role::Operator)] {
+        for (name, role) in [
+            ("reader", Role::Reader),
+            ("writer", Role::Writer),
+            ("operator", Role::Operator),
+        ] {
             world.user(name, role, &[]);
         }
         world.reader = world.token("reader");
@@ -118,7 +135,16 @@ impl World {
         let auth = Arc::new(Auth::new(store.clone(), clock.clone()));
         let router = router(&store, &clock, &auth);
         let (reader, writer, operator) = Default::default();
-        World { router, store, auth, clock, reader, writer, operator, _dir: None }
+        World {
+            router,
+            store,
+            auth,
+            clock,
+            reader,
+            writer,
+            operator,
+            _dir: None,
+        }
     }
 
     /// The same store under a surface that has just started.
@@ -128,7 +154,11 @@ impl World {
 
     fn user(&self, name: &str, role: Role, collections: &[&str]) {
         let collections = collections.iter().map(|name| (*name).into()).collect();
-        let change = UserChange { password: Some("correct horse".into()), role, collections };
+        let change = UserChange {
+            password: Some("correct horse".into()),
+            role,
+            collections,
+        };
         self.auth.put_user(name, &change).unwrap();
     }
 
@@ -142,7 +172,11 @@ impl World {
     }
 
     async fn get_as(&self, token: &str, path: &str) -> Answer {
-        call(&self.router, request("GET", path, token).body(Body::empty()).unwrap()).await
+        call(
+            &self.router,
+            request("GET", path, token).body(Body::empty()).unwrap(),
+        )
+        .await
     }
 
     /// A POST of an envelope by the writer.
@@ -151,18 +185,26 @@ impl World {
     }
 
     async fn post_as(&self, token: &str, collection: &str, envelope: impl Into<Body>) -> Answer {
-        let request = request("POST", &format!("{collection}/objects/"), token).header("content-type", TAXII);
+        let request =
+            request("POST", &format!("{collection}/objects/"), token).header("content-type", TAXII);
         call(&self.router, request.body(envelope.into()).unwrap()).await
     }
 
     /// Adds objects and gives their positions.
     fn add(&self, objects: &[String]) -> Vec<Seq> {
-        let objects = objects.iter().map(|text| Object::parse(text.as_bytes()).unwrap()).collect();
+        let objects = objects
+            .iter()
+            .map(|text| Object::parse(text.as_bytes()).unwrap())
+            .collect();
         let position = |outcome| match outcome {
             Outcome::Added(seq) => seq,
             other => panic!("{other:?}"),
         };
-        add(&self.store, objects).unwrap().into_iter().map(position).collect()
+        add(&self.store, objects)
+            .unwrap()
+            .into_iter()
+            .map(position)
+            .collect()
     }
 
     /// Releases objects, given by their positions, into the channel.
@@ -176,8 +218,16 @@ impl World {
     }
 
     fn append(&self, action: log::Action, positions: &[Seq]) {
-        let query = store::Query { all_versions: true, limit: usize::MAX / 2, ..store::Query::default() };
-        let records = self.store.page(&Collection::National, &query).unwrap().records;
+        let query = store::Query {
+            all_versions: true,
+            limit: usize::MAX / 2,
+            ..store::Query::default()
+        };
+        let records = self
+            .store
+            .page(&Collection::National, &query)
+            .unwrap()
+            .records;
         let change = |seq: &Seq| {
             let record = records.iter().find(|record| record.object == *seq).unwrap();
             let entry = log::Entry {
@@ -191,7 +241,10 @@ impl World {
                 salt: [7; 16],
                 time: "2026-11-24T06:00:00.000Z".into(),
             };
-            Change { entry, object: (action == log::Action::Release).then_some(*seq) }
+            Change {
+                entry,
+                object: (action == log::Action::Release).then_some(*seq),
+            }
         };
         let command = Command::Append {
             log: LogName::new("steppe", "cyber", "KZ"),
@@ -207,7 +260,11 @@ fn router(store: &Store, clock: &Clock, auth: &Arc<Auth>) -> Router {
         Listing::national("Kazakhstan", "What this member holds."),
         Listing::channel("steppe", "cyber", "Cyber", "Shared by all."),
     ];
-    let host = TestHost { store: store.clone(), clock: clock.clone(), collections: Arc::new(collections) };
+    let host = TestHost {
+        store: store.clone(),
+        clock: clock.clone(),
+        collections: Arc::new(collections),
+    };
     kurultai_node::taxii::router(Arc::new(host), auth.clone()).unwrap()
 }
 
@@ -227,17 +284,28 @@ impl Answer {
     #[track_caller]
     fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), Some(TAXII));
-        serde_json::from_slice(&self.body).unwrap_or_else(|cause| panic!("{cause}: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|cause| panic!("{cause}: {}", String::from_utf8_lossy(&self.body)))
     }
 
     /// The body of an answer of this status.
     #[track_caller]
     fn expect(&self, status: u16) -> Value {
-        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
         let json = self.json();
         if status >= 400 {
             assert_eq!(json["http_status"], status.to_string());
-            assert!(json["title"].is_string() && json["description"].is_string() && json["error_id"].is_string(), "{json}");
+            assert!(
+                json["title"].is_string()
+                    && json["description"].is_string()
+                    && json["error_id"].is_string(),
+                "{json}"
+            );
         }
         json
     }
@@ -247,17 +315,28 @@ impl Answer {
     fn ids(&self) -> Vec<String> {
         let page = self.expect(200);
         let objects = page["objects"].as_array().cloned().unwrap_or_default();
-        objects.iter().map(|object| object["id"].as_str().unwrap().to_owned()).collect()
+        objects
+            .iter()
+            .map(|object| object["id"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
 fn request(method: &str, path: &str, token: &str) -> axum::http::request::Builder {
-    Request::builder().method(method).uri(path).header("accept", TAXII).header("authorization", format!("Bearer {token}"))
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("accept", TAXII)
+        .header("authorization", format!("Bearer {token}"))
 }
 
 async fn call(router: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
-    Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: body.collect().await.unwrap().to_bytes(),
+    }
 }
 
 /// The id of the indicator of this number.
@@ -280,7 +359,9 @@ fn named(number: usize, version: u32, name: &str) -> String {
 
 /// An IPv4 address: an object without any time.
 fn address(number: u8) -> String {
-    format!(r#"{{"id":"ipv4-addr--{number:08x}-0000-5000-8000-000000000000","spec_version":"2.1","type":"ipv4-addr","value":"192.0.2.{number}"}}"#)
+    format!(
+        r#"{{"id":"ipv4-addr--{number:08x}-0000-5000-8000-000000000000","spec_version":"2.1","type":"ipv4-addr","value":"192.0.2.{number}"}}"#
+    )
 }
 
 /// An envelope of these objects.

@@ -12,7 +12,12 @@ enum Onward {
 }
 
 /// Pages through everything while `batches` are added between the pages, then to the end.
-async fn read_all(path: &str, query: &str, batches: &[usize], steps: &[(usize, Onward)]) -> (Vec<String>, Vec<String>) {
+async fn read_all(
+    path: &str,
+    query: &str,
+    batches: &[usize],
+    steps: &[(usize, Onward)],
+) -> (Vec<String>, Vec<String>) {
     let world = World::new();
     let (mut added, mut got) = (Vec::new(), Vec::new());
     let mut batches = batches.iter();
@@ -21,22 +26,35 @@ async fn read_all(path: &str, query: &str, batches: &[usize], steps: &[(usize, O
         let batch = batches.next();
         let writing = async {
             if let Some(size) = batch {
-                let objects: Vec<String> = (added.len()..added.len() + size).map(|number| indicator(number, 0)).collect();
+                let objects: Vec<String> = (added.len()..added.len() + size)
+                    .map(|number| indicator(number, 0))
+                    .collect();
                 assert_eq!(world.post(envelope(&objects)).await.status, 202);
             }
         };
         // Both at once: the page may or may not see the batch, but nothing may fall in between.
         let url = format!("{path}?limit={limit}{after}{query}");
         let (answer, ()) = tokio::join!(world.get(&url), writing);
-        added.extend((0..batch.copied().unwrap_or(0)).map(|number| id(added.len() + number)).collect::<Vec<_>>());
+        added.extend(
+            (0..batch.copied().unwrap_or(0))
+                .map(|number| id(added.len() + number))
+                .collect::<Vec<_>>(),
+        );
         let page = answer.expect(200);
         let ids = answer.ids();
         assert!(ids.len() <= *limit);
-        assert_eq!(page["more"].as_bool().unwrap_or(false), page["next"].is_string());
+        assert_eq!(
+            page["more"].as_bool().unwrap_or(false),
+            page["next"].is_string()
+        );
         // A batch of this round may have come after the page, so the end shows in a later round.
         let done = ids.is_empty() && batch.is_none();
         got.extend(ids);
-        match (onward, page["next"].as_str(), answer.header("x-taxii-date-added-last")) {
+        match (
+            onward,
+            page["next"].as_str(),
+            answer.header("x-taxii-date-added-last"),
+        ) {
             (Onward::Cursor, Some(next), _) => after = format!("&next={next}"),
             (_, _, Some(last)) => after = format!("&added_after={last}"),
             _ if done => break,
@@ -66,7 +84,11 @@ proptest! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_version_is_met_further_on_and_never_missed() {
     let world = World::new();
-    world.add(&(0..6).map(|number| indicator(number, 0)).collect::<Vec<_>>());
+    world.add(
+        &(0..6)
+            .map(|number| indicator(number, 0))
+            .collect::<Vec<_>>(),
+    );
     let first = world.get(&format!("{NATIONAL}/objects/?limit=2")).await;
     assert_eq!(first.ids(), [id(0), id(1)]);
     // One that was read and one that was not move to the end.

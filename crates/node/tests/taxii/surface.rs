@@ -37,15 +37,29 @@ async fn strangers_learn_nothing_but_how_to_say_who_they_are() {
         ("POST", "/taxii2/kurultai/collections/national/objects/"),
         ("DELETE", "/taxii2/kurultai/"),
     ] {
-        for authorization in [None, Some("Bearer kurultai_unknown"), Some("Negotiate x"), Some("")] {
-            let mut request = Request::builder().method(method).uri(path).header("accept", "text/html");
+        for authorization in [
+            None,
+            Some("Bearer kurultai_unknown"),
+            Some("Negotiate x"),
+            Some(""),
+        ] {
+            let mut request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header("accept", "text/html");
             if let Some(value) = authorization {
                 request = request.header("authorization", value);
             }
             let answer = call(&world.router, request.body(Body::empty()).unwrap()).await;
             answer.expect(401);
             let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
-            assert_eq!(challenges, [r#"Basic realm="kurultai", charset="UTF-8""#, r#"Bearer realm="kurultai""#]);
+            assert_eq!(
+                challenges,
+                [
+                    r#"Basic realm="kurultai", charset="UTF-8""#,
+                    r#"Bearer realm="kurultai""#
+                ]
+            );
         }
     }
 }
@@ -55,7 +69,11 @@ async fn basic_and_bearer_both_let_in() {
     let world = World::new();
     let pair = base64::engine::general_purpose::STANDARD.encode("reader:correct horse");
     for value in [format!("Basic {pair}"), format!("bearer {}", world.reader)] {
-        let request = Request::builder().uri("/taxii2/").header("authorization", value).body(Body::empty()).unwrap();
+        let request = Request::builder()
+            .uri("/taxii2/")
+            .header("authorization", value)
+            .body(Body::empty())
+            .unwrap();
         call(&world.router, request).await.expect(200);
     }
 }
@@ -70,14 +88,30 @@ async fn collections_and_what_may_be_done_with_them() {
     assert_eq!(collections[1]["alias"], "steppe.cyber");
     assert_eq!(collections[1]["title"], "Cyber");
     assert_eq!(collections[1]["description"], "Shared by all.");
-    assert_eq!(collections[0]["media_types"], json!(["application/stix+json;version=2.1"]));
-    for (token, national) in [(&world.reader, false), (&world.writer, true), (&world.operator, true)] {
+    assert_eq!(
+        collections[0]["media_types"],
+        json!(["application/stix+json;version=2.1"])
+    );
+    for (token, national) in [
+        (&world.reader, false),
+        (&world.writer, true),
+        (&world.operator, true),
+    ] {
         for (listed, can_write) in collections.iter().zip([national, false]) {
-            let by_id = format!("/taxii2/kurultai/collections/{}/", listed["id"].as_str().unwrap());
-            let by_alias = format!("/taxii2/kurultai/collections/{}", listed["alias"].as_str().unwrap());
+            let by_id = format!(
+                "/taxii2/kurultai/collections/{}/",
+                listed["id"].as_str().unwrap()
+            );
+            let by_alias = format!(
+                "/taxii2/kurultai/collections/{}",
+                listed["alias"].as_str().unwrap()
+            );
             let collection = world.get_as(token, &by_id).await.expect(200);
             assert_eq!(collection, world.get_as(token, &by_alias).await.expect(200));
-            assert_eq!((&collection["can_read"], &collection["can_write"]), (&json!(true), &json!(can_write)));
+            assert_eq!(
+                (&collection["can_read"], &collection["can_write"]),
+                (&json!(true), &json!(can_write))
+            );
         }
     }
 }
@@ -91,26 +125,66 @@ async fn collections_of_others_do_not_exist() {
     world.user("gone", Role::Writer, &["steppe/abolished"]);
     let (desk, gone) = (world.token("desk"), world.token("gone"));
 
-    let listed = world.get_as(&desk, "/taxii2/kurultai/collections/").await.expect(200);
+    let listed = world
+        .get_as(&desk, "/taxii2/kurultai/collections/")
+        .await
+        .expect(200);
     assert_eq!(listed["collections"].as_array().unwrap().len(), 1);
     assert_eq!(listed["collections"][0]["alias"], "steppe.cyber");
-    assert_eq!(world.get_as(&desk, &format!("{CHANNEL}/objects/")).await.ids(), [id(1)]);
+    assert_eq!(
+        world
+            .get_as(&desk, &format!("{CHANNEL}/objects/"))
+            .await
+            .ids(),
+        [id(1)]
+    );
     let listed = world.get_as(&gone, "/taxii2/kurultai/collections/").await;
-    assert_eq!(listed.expect(200), json!({}), "the list is left out when it is empty");
+    assert_eq!(
+        listed.expect(200),
+        json!({}),
+        "the list is left out when it is empty"
+    );
 
     let national = Listing::national("", "").id();
     let object = id(1);
-    for rest in ["", "manifest/", "objects/", &format!("objects/{object}/"), &format!("objects/{object}/versions/")] {
+    for rest in [
+        "",
+        "manifest/",
+        "objects/",
+        &format!("objects/{object}/"),
+        &format!("objects/{object}/versions/"),
+    ] {
         let mut told = Vec::new();
-        for collection in ["national", &national.to_string(), "unknown", "steppe%2Fcyber", "00000000-0000-0000-0000-000000000000"] {
-            let mut error = world.get_as(&desk, &format!("/taxii2/kurultai/collections/{collection}/{rest}")).await.expect(404);
+        for collection in [
+            "national",
+            &national.to_string(),
+            "unknown",
+            "steppe%2Fcyber",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
+            let mut error = world
+                .get_as(
+                    &desk,
+                    &format!("/taxii2/kurultai/collections/{collection}/{rest}"),
+                )
+                .await
+                .expect(404);
             error["error_id"] = json!("");
             told.push(error);
         }
-        assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "hidden and absent look the same: {told:?}");
+        assert!(
+            told.windows(2).all(|pair| pair[0] == pair[1]),
+            "hidden and absent look the same: {told:?}"
+        );
     }
-    world.post_as(&desk, NATIONAL, envelope(&[indicator(2, 0)])).await.expect(404);
-    world.post_as(&desk, "/taxii2/kurultai/collections/unknown", envelope(&[])).await.expect(404);
+    world
+        .post_as(&desk, NATIONAL, envelope(&[indicator(2, 0)]))
+        .await
+        .expect(404);
+    world
+        .post_as(&desk, "/taxii2/kurultai/collections/unknown", envelope(&[]))
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -123,7 +197,10 @@ async fn paths_are_read_leniently_but_exactly() {
         "/taxii2/kurultai/collections/n%61tional/objects/",
         "/taxii2/kurultai/collections/national/objects/?",
         "/taxii2/kurultai/collections/national/objects/?&",
-        &format!("/taxii2/kurultai/collections/{}/objects/", Listing::national("", "").id().to_string().to_uppercase()),
+        &format!(
+            "/taxii2/kurultai/collections/{}/objects/",
+            Listing::national("", "").id().to_string().to_uppercase()
+        ),
     ] {
         assert_eq!(world.get(good).await.ids(), [id(1)], "{good}");
     }
@@ -165,16 +242,35 @@ async fn methods() {
         ("OPTIONS", "/taxii2/kurultai/", "GET, HEAD"),
         ("TRACE", "/taxii2/kurultai/", "GET, HEAD"),
     ] {
-        let answer = call(&world.router, request(method, path, &world.operator).body(Body::empty()).unwrap()).await;
+        let answer = call(
+            &world.router,
+            request(method, path, &world.operator)
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await;
         answer.expect(405);
         assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
     }
     let get = world.get(&objects).await;
-    let head = call(&world.router, request("HEAD", &objects, &world.reader).body(Body::empty()).unwrap()).await;
+    let head = call(
+        &world.router,
+        request("HEAD", &objects, &world.reader)
+            .body(Body::empty())
+            .unwrap(),
+    )
+    .await;
     assert_eq!(head.status, 200);
     assert!(head.body.is_empty());
-    assert_eq!(head.header("content-length"), Some(get.body.len().to_string().as_str()));
-    for name in ["content-type", "x-taxii-date-added-first", "x-taxii-date-added-last"] {
+    assert_eq!(
+        head.header("content-length"),
+        Some(get.body.len().to_string().as_str())
+    );
+    for name in [
+        "content-type",
+        "x-taxii-date-added-first",
+        "x-taxii-date-added-last",
+    ] {
         assert_eq!(head.header(name), get.header(name), "{name}");
     }
 }
@@ -193,18 +289,29 @@ async fn media_types_are_negotiated() {
         ("application/taxii+json;q=0", 406),
     ] {
         let request = Request::builder().uri("/taxii2/").header("accept", accept);
-        let request = request.header("authorization", format!("Bearer {}", world.reader)).body(Body::empty()).unwrap();
+        let request = request
+            .header("authorization", format!("Bearer {}", world.reader))
+            .body(Body::empty())
+            .unwrap();
         let answer = call(&world.router, request).await;
         answer.expect(status);
     }
-    let without = Request::builder().uri("/taxii2/").header("authorization", format!("Bearer {}", world.reader));
-    call(&world.router, without.body(Body::empty()).unwrap()).await.expect(200);
+    let without = Request::builder()
+        .uri("/taxii2/")
+        .header("authorization", format!("Bearer {}", world.reader));
+    call(&world.router, without.body(Body::empty()).unwrap())
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
 async fn answers_are_not_kept_by_caches() {
     let world = World::new();
-    for (path, status) in [("/taxii2/", 200), ("/taxii2/kurultai/collections/national/objects/", 200), ("/taxii2/x/", 404)] {
+    for (path, status) in [
+        ("/taxii2/", 200),
+        ("/taxii2/kurultai/collections/national/objects/", 200),
+        ("/taxii2/x/", 404),
+    ] {
         let answer = world.get(path).await;
         answer.expect(status);
         assert_eq!(answer.header("cache-control"), Some("no-store"));

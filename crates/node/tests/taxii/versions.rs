@@ -17,7 +17,10 @@ fn pairs(answer: &Answer) -> Vec<(String, String)> {
     let page = answer.expect(200);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let objects = page["objects"].as_array().cloned().unwrap_or_default();
-    objects.iter().map(|object| (text(&object["id"]), text(&object["modified"]))).collect()
+    objects
+        .iter()
+        .map(|object| (text(&object["id"]), text(&object["modified"])))
+        .collect()
 }
 
 fn pair(number: usize, version: u32) -> (String, String) {
@@ -40,16 +43,45 @@ async fn collections_show_the_versions_asked_for() {
     assert_eq!(get("").await, [pair(2, 5), pair(1, 7)]);
     assert_eq!(get("?match[version]=last").await, [pair(2, 5), pair(1, 7)]);
     assert_eq!(get("?match[version]=first").await, [pair(1, 5), pair(2, 5)]);
-    assert_eq!(get("?match[version]=all").await, [pair(1, 5), pair(2, 5), pair(1, 7), pair(1, 6)]);
-    assert_eq!(get("?match[version]=first,last").await, [pair(1, 5), pair(2, 5), pair(1, 7)]);
-    assert_eq!(get(&format!("?match[version]={}", at(6))).await, [pair(1, 6)]);
-    assert_eq!(get("?match[version]=2026-01-01T00:00:05.000000Z").await, [pair(1, 5), pair(2, 5)], "times are instants");
-    assert_eq!(get(&format!("?match[version]={},{}", at(7), at(6))).await, [pair(1, 7), pair(1, 6)]);
-    assert_eq!(get(&format!("?match[version]={},first", at(7))).await, [pair(1, 5), pair(2, 5), pair(1, 7)]);
+    assert_eq!(
+        get("?match[version]=all").await,
+        [pair(1, 5), pair(2, 5), pair(1, 7), pair(1, 6)]
+    );
+    assert_eq!(
+        get("?match[version]=first,last").await,
+        [pair(1, 5), pair(2, 5), pair(1, 7)]
+    );
+    assert_eq!(
+        get(&format!("?match[version]={}", at(6))).await,
+        [pair(1, 6)]
+    );
+    assert_eq!(
+        get("?match[version]=2026-01-01T00:00:05.000000Z").await,
+        [pair(1, 5), pair(2, 5)],
+        "times are instants"
+    );
+    assert_eq!(
+        get(&format!("?match[version]={},{}", at(7), at(6))).await,
+        [pair(1, 7), pair(1, 6)]
+    );
+    assert_eq!(
+        get(&format!("?match[version]={},first", at(7))).await,
+        [pair(1, 5), pair(2, 5), pair(1, 7)]
+    );
     assert_eq!(get(&format!("?match[version]={}", at(9))).await, []);
-    assert_eq!(get(&format!("?match[version]=all&match[id]={}&match[type]=indicator", id(2))).await, [pair(2, 5)]);
+    assert_eq!(
+        get(&format!(
+            "?match[version]=all&match[id]={}&match[type]=indicator",
+            id(2)
+        ))
+        .await,
+        [pair(2, 5)]
+    );
     for bad in ["all,last", "last,last", "5"] {
-        world.get(&format!("{OBJECTS}?match[version]={bad}")).await.expect(400);
+        world
+            .get(&format!("{OBJECTS}?match[version]={bad}"))
+            .await
+            .expect(400);
     }
 }
 
@@ -59,7 +91,11 @@ async fn chosen_versions_are_paged_exactly() {
     for limit in 1..=4 {
         let (mut got, mut next) = (Vec::new(), String::new());
         loop {
-            let answer = world.get(&format!("{OBJECTS}?match[version]=first,last&limit={limit}{next}")).await;
+            let answer = world
+                .get(&format!(
+                    "{OBJECTS}?match[version]=first,last&limit={limit}{next}"
+                ))
+                .await;
             got.extend(pairs(&answer));
             let page = answer.expect(200);
             assert_eq!(page["more"], json!(got.len() < 3));
@@ -79,27 +115,67 @@ async fn one_object_and_its_versions() {
     let get = async |query: &str| pairs(&world.get(&format!("{object}{query}")).await);
     assert_eq!(get("").await, [pair(1, 7)]);
     assert_eq!(get("?match[version]=first").await, [pair(1, 5)]);
-    assert_eq!(get(&format!("?match[version]={}", at(6))).await, [pair(1, 6)]);
+    assert_eq!(
+        get(&format!("?match[version]={}", at(6))).await,
+        [pair(1, 6)]
+    );
     assert_eq!(get(&format!("?match[version]={}", at(9))).await, []);
-    assert_eq!(get("?match[version]=all").await, [pair(1, 5), pair(1, 7), pair(1, 6)]);
+    assert_eq!(
+        get("?match[version]=all").await,
+        [pair(1, 5), pair(1, 7), pair(1, 6)]
+    );
     assert_eq!(get("?match[version]=all&limit=1").await, [pair(1, 5)]);
-    assert_eq!(get("?match[type]=malware").await, [pair(1, 7)], "a field that this resource does not know is ignored");
+    assert_eq!(
+        get("?match[type]=malware").await,
+        [pair(1, 7)],
+        "a field that this resource does not know is ignored"
+    );
     assert_eq!(get("?match[spec_version]=2.0").await, []);
 
     let answer = world.get(&format!("{object}versions/")).await;
-    assert_eq!(answer.expect(200), json!({"more": false, "versions": [at(5), at(7), at(6)]}));
-    let first = answer.header("x-taxii-date-added-first").unwrap().to_owned();
+    assert_eq!(
+        answer.expect(200),
+        json!({"more": false, "versions": [at(5), at(7), at(6)]})
+    );
+    let first = answer
+        .header("x-taxii-date-added-first")
+        .unwrap()
+        .to_owned();
     assert!(first.as_str() < answer.header("x-taxii-date-added-last").unwrap());
-    let page = world.get(&format!("{object}versions/?limit=2")).await.expect(200);
-    assert_eq!((&page["more"], &page["versions"]), (&json!(true), &json!([at(5), at(7)])));
-    let rest = world.get(&format!("{object}versions/?next={}", page["next"].as_str().unwrap())).await.expect(200);
+    let page = world
+        .get(&format!("{object}versions/?limit=2"))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&page["more"], &page["versions"]),
+        (&json!(true), &json!([at(5), at(7)]))
+    );
+    let rest = world
+        .get(&format!(
+            "{object}versions/?next={}",
+            page["next"].as_str().unwrap()
+        ))
+        .await
+        .expect(200);
     assert_eq!(rest, json!({"more": false, "versions": [at(6)]}));
-    let rest = world.get(&format!("{object}versions/?added_after={first}")).await.expect(200);
+    let rest = world
+        .get(&format!("{object}versions/?added_after={first}"))
+        .await
+        .expect(200);
     assert_eq!(rest["versions"], json!([at(7), at(6)]));
 
-    for missing in [&id(3), "indicator", "indicator--x", "%00", "a--00000001-0000-4000-8000-000000000000"] {
+    for missing in [
+        &id(3),
+        "indicator",
+        "indicator--x",
+        "%00",
+        "a--00000001-0000-4000-8000-000000000000",
+    ] {
         world.get(&format!("{OBJECTS}{missing}/")).await.expect(404);
-        world.get(&format!("{OBJECTS}{missing}/versions/")).await.expect(404);
+        world
+            .get(&format!("{OBJECTS}{missing}/versions/"))
+            .await
+            .expect(404);
     }
 }
 
@@ -114,18 +190,58 @@ async fn the_manifest_tells_versions_as_the_standard_wants_them() {
         assert_eq!(record.as_object().unwrap().len(), 4);
         assert_eq!(record["media_type"], "application/stix+json;version=2.1");
     }
-    assert_eq!((&records[0]["id"], &records[0]["version"]), (&json!(id(1)), &json!(at(3))));
-    assert_eq!(records[1]["version"], "2025-05-05T05:05:05.555Z", "created, where there is no modified");
+    assert_eq!(
+        (&records[0]["id"], &records[0]["version"]),
+        (&json!(id(1)), &json!(at(3)))
+    );
+    assert_eq!(
+        records[1]["version"], "2025-05-05T05:05:05.555Z",
+        "created, where there is no modified"
+    );
     // Without either, the time of its coming; as a STIX timestamp it need not end in zeros.
-    let (version, date) = (records[2]["version"].as_str().unwrap(), records[2]["date_added"].as_str().unwrap());
-    assert_eq!(model::Timestamp::parse(version).unwrap(), model::Timestamp::parse(date).unwrap());
+    let (version, date) = (
+        records[2]["version"].as_str().unwrap(),
+        records[2]["date_added"].as_str().unwrap(),
+    );
+    assert_eq!(
+        model::Timestamp::parse(version).unwrap(),
+        model::Timestamp::parse(date).unwrap()
+    );
 
     for record in records {
-        let (id, version) = (record["id"].as_str().unwrap(), record["version"].as_str().unwrap());
-        assert_eq!(world.get(&format!("{OBJECTS}?match[version]={version}")).await.ids(), [id], "{version}");
-        assert_eq!(world.get(&format!("{OBJECTS}{id}/?match[version]={version}")).await.ids(), [id]);
-        let versions = world.get(&format!("{OBJECTS}{id}/versions/")).await.expect(200);
+        let (id, version) = (
+            record["id"].as_str().unwrap(),
+            record["version"].as_str().unwrap(),
+        );
+        assert_eq!(
+            world
+                .get(&format!("{OBJECTS}?match[version]={version}"))
+                .await
+                .ids(),
+            [id],
+            "{version}"
+        );
+        assert_eq!(
+            world
+                .get(&format!("{OBJECTS}{id}/?match[version]={version}"))
+                .await
+                .ids(),
+            [id]
+        );
+        let versions = world
+            .get(&format!("{OBJECTS}{id}/versions/"))
+            .await
+            .expect(200);
         assert_eq!(versions, json!({"more": false, "versions": [version]}));
     }
-    assert_eq!(world.get(&format!("{MANIFEST}?match[type]=ipv4-addr&match[version]=all")).await.ids().len(), 1);
+    assert_eq!(
+        world
+            .get(&format!(
+                "{MANIFEST}?match[type]=ipv4-addr&match[version]=all"
+            ))
+            .await
+            .ids()
+            .len(),
+        1
+    );
 }

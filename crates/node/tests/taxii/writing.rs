@@ -10,27 +10,53 @@ const OBJECTS: &str = "/taxii2/kurultai/collections/national/objects/";
 fn counts(status: &Value) -> (u64, u64, u64, u64) {
     let count = |name: &str| status[name].as_u64().unwrap();
     assert_eq!(status["status"], "complete");
-    (count("total_count"), count("success_count"), count("failure_count"), count("pending_count"))
+    (
+        count("total_count"),
+        count("success_count"),
+        count("failure_count"),
+        count("pending_count"),
+    )
 }
 
 fn status_path(status: &Value) -> String {
-    format!("/taxii2/kurultai/status/{}/", status["id"].as_str().unwrap())
+    format!(
+        "/taxii2/kurultai/status/{}/",
+        status["id"].as_str().unwrap()
+    )
 }
 
 #[tokio::test]
 async fn what_is_accepted_is_there_and_its_status_too() {
     let world = World::new();
-    let status = world.post(envelope(&[indicator(1, 0), address(1)])).await.expect(202);
+    let status = world
+        .post(envelope(&[indicator(1, 0), address(1)]))
+        .await
+        .expect(202);
     assert_eq!(counts(&status), (2, 2, 0, 0));
     assert_eq!(status.get("failures"), None, "empty lists are left out");
-    assert_eq!(status["request_timestamp"].as_str().unwrap().len(), "2026-11-24T05:00:00.000000Z".len());
+    assert_eq!(
+        status["request_timestamp"].as_str().unwrap().len(),
+        "2026-11-24T05:00:00.000000Z".len()
+    );
     assert_eq!(world.get(OBJECTS).await.ids().len(), 2);
     let path = status_path(&status);
     assert_eq!(world.get_as(&world.writer, &path).await.expect(200), status);
-    let restarted = call(&world.restarted(), request("GET", &path, &world.writer).body(Body::empty()).unwrap()).await;
+    let restarted = call(
+        &world.restarted(),
+        request("GET", &path, &world.writer)
+            .body(Body::empty())
+            .unwrap(),
+    )
+    .await;
     assert_eq!(restarted.expect(200), status);
     world.get_as(&world.reader, &path).await.expect(404);
-    world.get_as(&world.writer, "/taxii2/kurultai/status/2d086da7-4bdc-4f91-900e-d77486753710/").await.expect(404);
+    world
+        .get_as(
+            &world.writer,
+            "/taxii2/kurultai/status/2d086da7-4bdc-4f91-900e-d77486753710/",
+        )
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -39,12 +65,25 @@ async fn answered_means_durable() {
     let world = World::open(dir.path(), ticking());
     world.user("writer", Role::Writer, &[]);
     let token = world.token("writer");
-    let status = world.post_as(&token, NATIONAL, envelope(&[indicator(1, 0), indicator(1, 0).replace('1', "x")])).await.expect(202);
+    let status = world
+        .post_as(
+            &token,
+            NATIONAL,
+            envelope(&[indicator(1, 0), indicator(1, 0).replace('1', "x")]),
+        )
+        .await
+        .expect(202);
     assert_eq!(counts(&status), (2, 1, 1, 0));
     drop(world);
     let world = World::open(dir.path(), ticking());
     assert_eq!(world.get_as(&token, OBJECTS).await.ids(), [id(1)]);
-    assert_eq!(world.get_as(&token, &status_path(&status)).await.expect(200), status);
+    assert_eq!(
+        world
+            .get_as(&token, &status_path(&status))
+            .await
+            .expect(200),
+        status
+    );
 }
 
 #[tokio::test]
@@ -52,17 +91,35 @@ async fn duplicates_succeed_and_contradictions_fail_alone() {
     let world = World::new();
     world.add(&[indicator(1, 0), indicator(2, 0)]);
     let spaced = indicator(1, 0).replace("\":", "\" : ");
-    let sent = [spaced, named(2, 0, "Other content"), indicator(3, 0), indicator(3, 0), named(3, 0, "Not so")];
+    let sent = [
+        spaced,
+        named(2, 0, "Other content"),
+        indicator(3, 0),
+        indicator(3, 0),
+        named(3, 0, "Not so"),
+    ];
     let status = world.post(envelope(&sent)).await.expect(202);
     assert_eq!(counts(&status), (5, 3, 2, 0));
     let failures = status["failures"].as_array().unwrap();
     for (failure, number) in failures.iter().zip([2, 3]) {
-        assert_eq!((&failure["id"], &failure["version"]), (&json!(id(number)), &json!("2026-01-01T00:00:00.000Z")));
-        assert!(failure["message"].as_str().unwrap().contains("SHA-256"), "{failure}");
+        assert_eq!(
+            (&failure["id"], &failure["version"]),
+            (&json!(id(number)), &json!("2026-01-01T00:00:00.000Z"))
+        );
+        assert!(
+            failure["message"].as_str().unwrap().contains("SHA-256"),
+            "{failure}"
+        );
     }
     let page = world.get(OBJECTS).await;
     assert_eq!(page.ids(), [id(1), id(2), id(3)]);
-    assert!(page.expect(200)["objects"].as_array().unwrap().iter().all(|object| object["name"] == "An indicator"));
+    assert!(
+        page.expect(200)["objects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|object| object["name"] == "An indicator")
+    );
 }
 
 #[tokio::test]
@@ -79,18 +136,34 @@ async fn malformed_objects_fail_alone_with_place_and_reason() {
     let status = world.post(envelope(&sent)).await.expect(202);
     assert_eq!(counts(&status), (6, 2, 4, 0));
     let failures = status["failures"].as_array().unwrap();
-    let expected = [(id(2), "/objects/1"), ("indicator--7".into(), "/objects/2"), ("/objects/3".into(), "/objects/3"), ("/objects/4".into(), "/objects/4")];
+    let expected = [
+        (id(2), "/objects/1"),
+        ("indicator--7".into(), "/objects/2"),
+        ("/objects/3".into(), "/objects/3"),
+        ("/objects/4".into(), "/objects/4"),
+    ];
     for (failure, (id, place)) in failures.iter().zip(expected) {
         assert_eq!(failure["id"], id);
-        assert!(failure["message"].as_str().unwrap().starts_with(place), "{failure}");
+        assert!(
+            failure["message"].as_str().unwrap().starts_with(place),
+            "{failure}"
+        );
         assert!(failure["version"].is_string());
     }
     assert_eq!(world.get(OBJECTS).await.ids(), [id(1), id(4)]);
     // Kept across a restart, for the sender and the operator only.
     let path = status_path(&status);
     let restarted = world.restarted();
-    for (token, code) in [(&world.writer, 200), (&world.operator, 200), (&world.reader, 404)] {
-        let answer = call(&restarted, request("GET", &path, token).body(Body::empty()).unwrap()).await;
+    for (token, code) in [
+        (&world.writer, 200),
+        (&world.operator, 200),
+        (&world.reader, 404),
+    ] {
+        let answer = call(
+            &restarted,
+            request("GET", &path, token).body(Body::empty()).unwrap(),
+        )
+        .await;
         let told = answer.expect(code);
         assert!(code == 404 || told == status);
     }
@@ -113,7 +186,12 @@ async fn a_whole_that_cannot_be_read_changes_nothing() {
         let error = world.post(body.clone()).await;
         let error = error.expect(422);
         assert!(error["description"].as_str().unwrap().len() < 500);
-        assert_eq!(world.get(OBJECTS).await.body, "{}", "{}", &body[..body.len().min(100)]);
+        assert_eq!(
+            world.get(OBJECTS).await.body,
+            "{}",
+            "{}",
+            &body[..body.len().min(100)]
+        );
     }
     let not_utf8 = [br#"{"objects":["#.as_slice(), good.as_bytes(), b",\xff]}"].concat();
     world.post(not_utf8).await.expect(422);
@@ -126,9 +204,15 @@ async fn empty_envelopes_and_bundles_are_taken() {
     for empty in ["{}", r#"{"objects":[]}"#, r#"{"more":false}"#] {
         let status = world.post(empty).await.expect(202);
         assert_eq!(counts(&status), (0, 0, 0, 0));
-        world.get_as(&world.writer, &status_path(&status)).await.expect(200);
+        world
+            .get_as(&world.writer, &status_path(&status))
+            .await
+            .expect(200);
     }
-    let bundle = format!(r#"{{"type":"bundle","id":"bundle--00000001-0000-4000-8000-000000000000","objects":[{}]}}"#, indicator(1, 0));
+    let bundle = format!(
+        r#"{{"type":"bundle","id":"bundle--00000001-0000-4000-8000-000000000000","objects":[{}]}}"#,
+        indicator(1, 0)
+    );
     assert_eq!(counts(&world.post(bundle).await.expect(202)), (1, 1, 0, 0));
 }
 
@@ -136,15 +220,38 @@ async fn empty_envelopes_and_bundles_are_taken() {
 async fn only_writers_write_and_only_to_the_national_collection() {
     let world = World::new();
     let body = || envelope(&[indicator(1, 0)]);
-    let refused = world.post_as(&world.reader, NATIONAL, body()).await.expect(403);
-    assert!(refused["description"].as_str().unwrap().contains("write access"));
+    let refused = world
+        .post_as(&world.reader, NATIONAL, body())
+        .await
+        .expect(403);
+    assert!(
+        refused["description"]
+            .as_str()
+            .unwrap()
+            .contains("write access")
+    );
     for token in [&world.reader, &world.writer, &world.operator] {
         let refused = world.post_as(token, CHANNEL, body()).await.expect(403);
         assert!(refused["description"].as_str().unwrap().contains("release"));
     }
-    world.post_as(&world.writer, "/taxii2/kurultai/collections/unknown", body()).await.expect(404);
+    world
+        .post_as(
+            &world.writer,
+            "/taxii2/kurultai/collections/unknown",
+            body(),
+        )
+        .await
+        .expect(404);
     assert_eq!(world.get(OBJECTS).await.body, "{}");
-    assert_eq!(counts(&world.post_as(&world.operator, NATIONAL, body()).await.expect(202)), (1, 1, 0, 0));
+    assert_eq!(
+        counts(
+            &world
+                .post_as(&world.operator, NATIONAL, body())
+                .await
+                .expect(202)
+        ),
+        (1, 1, 0, 0)
+    );
 }
 
 #[tokio::test]
@@ -170,18 +277,37 @@ async fn bodies_say_what_they_are_and_how_large() {
     let root = world.get("/taxii2/kurultai/").await.expect(200);
     let max = usize::try_from(root["max_content_length"].as_u64().unwrap()).unwrap();
     let announced = (max + 1).to_string();
-    post(&[("content-type", TAXII), ("content-length", &announced)], Body::empty()).await.expect(413);
+    post(
+        &[("content-type", TAXII), ("content-length", &announced)],
+        Body::empty(),
+    )
+    .await
+    .expect(413);
     let chunks = |last: usize| {
         let sizes = vec![1 << 20; max >> 20].into_iter().chain([last]);
-        let frames: Vec<_> = sizes.map(|size| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; size]))).collect();
+        let frames: Vec<_> = sizes
+            .map(|size| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; size])))
+            .collect();
         Body::from_stream(futures_util::stream::iter(frames))
     };
-    post(&[("content-type", TAXII)], chunks(1)).await.expect(413);
-    post(&[("content-type", TAXII)], chunks(0)).await.expect(422);
+    post(&[("content-type", TAXII)], chunks(1))
+        .await
+        .expect(413);
+    post(&[("content-type", TAXII)], chunks(0))
+        .await
+        .expect(422);
     assert_eq!(world.get(OBJECTS).await.body, "{}");
-    let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("gone"))]);
-    post(&[("content-type", TAXII)], Body::from_stream(broken)).await.expect(400);
-    for value in ["application/taxii+json", "application/taxii+json ; charset=utf-8 ; version=\"2.1\""] {
+    let broken = futures_util::stream::iter([
+        Ok(Bytes::from_static(b"{")),
+        Err(std::io::Error::other("gone")),
+    ]);
+    post(&[("content-type", TAXII)], Body::from_stream(broken))
+        .await
+        .expect(400);
+    for value in [
+        "application/taxii+json",
+        "application/taxii+json ; charset=utf-8 ; version=\"2.1\"",
+    ] {
         post(&[("content-type", value)], good()).await.expect(202);
     }
 }
@@ -195,7 +321,11 @@ async fn statuses_of_others_and_forged_ones_do_not_exist() {
     let path = status_path(&status);
     world.get_as(&other, &path).await.expect(404);
     let forged = path.replacen("-8", "-9", 1);
-    for bad in [path.replace("status/", "status/0"), forged, "/taxii2/kurultai/status/%00/".into()] {
+    for bad in [
+        path.replace("status/", "status/0"),
+        forged,
+        "/taxii2/kurultai/status/%00/".into(),
+    ] {
         world.get_as(&world.writer, &bad).await.expect(404);
     }
 }
@@ -203,9 +333,15 @@ async fn statuses_of_others_and_forged_ones_do_not_exist() {
 #[tokio::test]
 async fn names_in_paths_cannot_reach_other_settings() {
     let world = World::new();
-    for path in ["/taxii2/kurultai/status/..%2Fuser%2Fwriter/", "/taxii2/kurultai/status/%2e%2e/"] {
+    for path in [
+        "/taxii2/kurultai/status/..%2Fuser%2Fwriter/",
+        "/taxii2/kurultai/status/%2e%2e/",
+    ] {
         world.get_as(&world.operator, path).await.expect(404);
     }
-    let request = Request::builder().uri("/taxii2/kurultai/status/x/").body(Body::empty()).unwrap();
+    let request = Request::builder()
+        .uri("/taxii2/kurultai/status/x/")
+        .body(Body::empty())
+        .unwrap();
     call(&world.router, request).await.expect(401);
 }
