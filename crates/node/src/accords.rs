@@ -15,7 +15,6 @@ use log::note::SigningKey;
 use policy::{InForce, Member, Role, SignedAccord};
 use store::{Command, LogName, Store};
 
-use crate::audit::AUDIT_ACCORD;
 use crate::error::NodeError;
 use crate::limits::ACCORDS_MAX;
 
@@ -67,8 +66,18 @@ impl Channel {
 
     /// Which policy decides here: the accord's name, version and the start of its digest.
     pub fn policy(&self) -> String {
-        let digest: String = self.accord.digest().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("{} v{} {digest}", self.accord.accord().name, self.accord.accord().version)
+        let digest: String = self
+            .accord
+            .digest()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!(
+            "{} v{} {digest}",
+            self.accord.accord().name,
+            self.accord.accord().version
+        )
     }
 }
 
@@ -79,10 +88,14 @@ impl Accords {
     /// When the store fails or a setting does not hold a signed accord.
     pub fn load(store: &Store) -> Result<Accords, NodeError> {
         let mut accords = Accords::default();
-        for (prefix, into) in [(SETTING, &mut accords.held), (SETTING_NEXT, &mut accords.next)] {
+        for (prefix, into) in [
+            (SETTING, &mut accords.held),
+            (SETTING_NEXT, &mut accords.next),
+        ] {
             for (key, note) in store.scan(prefix)? {
-                let signed = SignedAccord::parse(&note)
-                    .map_err(|error| NodeError::accord(format!("the setting {key} is damaged: {error}")))?;
+                let signed = SignedAccord::parse(&note).map_err(|error| {
+                    NodeError::accord(format!("the setting {key} is damaged: {error}"))
+                })?;
                 into.insert(signed.accord().name.clone(), Arc::new(signed));
             }
         }
@@ -94,30 +107,44 @@ impl Accords {
     /// # Errors
     /// When it cannot be installed: it does not name this member with its own keys, has another
     /// text than the version held, or does not follow it. Then nothing changes.
-    pub fn offer(&mut self, note: &[u8], me: &Member, root: Option<&SigningKey>) -> Result<Offered, NodeError> {
-        let mut signed = SignedAccord::parse(note).map_err(|error| NodeError::accord(error.to_string()))?;
+    pub fn offer(
+        &mut self,
+        note: &[u8],
+        me: &Member,
+        root: Option<&SigningKey>,
+    ) -> Result<Offered, NodeError> {
+        let mut signed =
+            SignedAccord::parse(note).map_err(|error| NodeError::accord(error.to_string()))?;
         let name = signed.accord().name.clone();
         check_names(&signed, me)?;
         self.check_pins(&signed)?;
         if self.held.len() >= ACCORDS_MAX && !self.held.contains_key(&name) {
-            return Err(NodeError::accord(format!("{ACCORDS_MAX} accords are installed, and no more can be")));
+            return Err(NodeError::accord(format!(
+                "{ACCORDS_MAX} accords are installed, and no more can be"
+            )));
         }
         if let Some(root) = root {
-            signed.ratify(root).map_err(|error| NodeError::accord(error.to_string()))?;
+            signed
+                .ratify(root)
+                .map_err(|error| NodeError::accord(error.to_string()))?;
         }
         let (slot, base) = match (self.held.get(&name), self.next.get(&name)) {
             (Some(held), _) if held.text() == signed.text() => (Slot::Held, Some(held)),
             (_, Some(next)) if next.text() == signed.text() => (Slot::Next, Some(next)),
             (None, _) => (Slot::Held, None),
             (Some(held), _) => {
-                signed.succeeds(held).map_err(|error| NodeError::accord(error.to_string()))?;
+                signed
+                    .succeeds(held)
+                    .map_err(|error| NodeError::accord(error.to_string()))?;
                 (Slot::Next, None)
             }
         };
         let (merged, new_signatures) = match base {
             Some(base) => {
                 let mut merged = SignedAccord::clone(base);
-                let new = merged.merge(&signed).map_err(|error| NodeError::accord(error.to_string()))?;
+                let new = merged
+                    .merge(&signed)
+                    .map_err(|error| NodeError::accord(error.to_string()))?;
                 (merged, new)
             }
             None => {
@@ -140,7 +167,11 @@ impl Accords {
                 self.held.insert(name, Arc::clone(&accord));
             }
         }
-        Ok(Offered { accord, new_signatures, changed })
+        Ok(Offered {
+            accord,
+            new_signatures,
+            changed,
+        })
     }
 
     /// Adds a partner's copy's ratifications to a text that is held already; anything else in it
@@ -149,7 +180,12 @@ impl Accords {
         let offered = SignedAccord::parse(note).ok()?;
         let name = &offered.accord().name;
         for slot in [&mut self.held, &mut self.next] {
-            let Some(held) = slot.get_mut(name).filter(|held| held.text() == offered.text()) else { continue };
+            let Some(held) = slot
+                .get_mut(name)
+                .filter(|held| held.text() == offered.text())
+            else {
+                continue;
+            };
             let mut merged = SignedAccord::clone(held);
             if merged.merge(&offered).is_ok_and(|new| new > 0) {
                 *held = Arc::new(merged);
@@ -184,17 +220,23 @@ impl Accords {
     pub fn channel(&self, accord: &str, channel: &str, code: &str) -> Option<Channel> {
         let signed = self.held.get(accord)?;
         let in_force = signed.channel_in_force(channel)?;
-        in_force
-            .members
-            .contains(code)
-            .then(|| Channel { accord: Arc::clone(signed), name: channel.to_owned() })
+        in_force.members.contains(code).then(|| Channel {
+            accord: Arc::clone(signed),
+            name: channel.to_owned(),
+        })
     }
 
     /// Every channel that is in force with member `code` among those in force.
     pub fn channels(&self, code: &str) -> Vec<Channel> {
         self.held
             .values()
-            .flat_map(|signed| signed.accord().channels.iter().map(move |channel| (signed, &channel.name)))
+            .flat_map(|signed| {
+                signed
+                    .accord()
+                    .channels
+                    .iter()
+                    .map(move |channel| (signed, &channel.name))
+            })
             .filter_map(|(signed, channel)| self.channel(&signed.accord().name, channel, code))
             .collect()
     }
@@ -234,20 +276,21 @@ enum Slot {
 /// The accord must name this member as it is, or its partners would expect other keys.
 fn check_names(signed: &SignedAccord, me: &Member) -> Result<(), NodeError> {
     let accord = signed.accord();
-    if accord.name == AUDIT_ACCORD {
-        return Err(NodeError::accord(format!(
-            "the name {AUDIT_ACCORD} is kept for the node's own audit log; choose another for the accord"
-        )));
-    }
     let Some(entry) = accord.member(&me.code) else {
-        return Err(NodeError::accord(format!("the accord does not name this member ({})", me.code)));
+        return Err(NodeError::accord(format!(
+            "the accord does not name this member ({})",
+            me.code
+        )));
     };
     let differs = if entry.domain != me.domain {
         Some("domain")
     } else if entry.tls != me.tls {
         Some("TLS key")
     } else {
-        Role::ALL.into_iter().find(|role| entry.key(*role) != me.key(*role)).map(Role::word)
+        Role::ALL
+            .into_iter()
+            .find(|role| entry.key(*role) != me.key(*role))
+            .map(Role::word)
     };
     match differs {
         Some(what) => Err(NodeError::accord(format!(
@@ -258,3 +301,6 @@ fn check_names(signed: &SignedAccord, me: &Member) -> Result<(), NodeError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

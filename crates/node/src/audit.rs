@@ -16,7 +16,7 @@ use crate::error::NodeError;
 use crate::limits::{AUDIT_IDS_MAX, AUDIT_PAGE_MAX, AUDIT_RECORD_BYTES_MAX, AUDIT_TEXT_BYTES_MAX};
 use crate::node::{Node, unexpected};
 
-/// The accord name that is kept for the audit log.
+/// The accord name that `policy` keeps free for the node's own logs.
 pub const AUDIT_ACCORD: &str = "local";
 const AUDIT_CHANNEL: &str = "audit";
 
@@ -29,10 +29,23 @@ impl Node {
         if records.is_empty() {
             return Ok(());
         }
-        let records = records.into_iter().map(encode).collect::<Result<Vec<_>, _>>()?;
-        let signer = self.keys().signer(&format!("{}/{AUDIT_ACCORD}/{AUDIT_CHANNEL}", self.config().domain))?;
+        let records = records
+            .into_iter()
+            .map(encode)
+            .collect::<Result<Vec<_>, _>>()?;
+        let signer = self.keys().signer(&format!(
+            "{}/{AUDIT_ACCORD}/{AUDIT_CHANNEL}",
+            self.config().domain
+        ))?;
         let log = self.audit_log();
-        match self.execute(Command::Audit { records, log, signer }).await? {
+        match self
+            .execute(Command::Audit {
+                records,
+                log,
+                signer,
+            })
+            .await?
+        {
             Reply::Logged { .. } => Ok(()),
             reply => Err(unexpected(&reply).into()),
         }
@@ -40,7 +53,10 @@ impl Node {
 
     /// A record with the present time, for the rest to be filled in.
     pub fn record(&self) -> AuditRecord {
-        AuditRecord { at: self.now().to_string(), ..AuditRecord::default() }
+        AuditRecord {
+            at: self.now().to_string(),
+            ..AuditRecord::default()
+        }
     }
 
     /// The audit log's name in the store.
@@ -55,22 +71,37 @@ impl Node {
     pub async fn audit_page(&self, from: u64, limit: u64) -> Result<AuditPage, NodeError> {
         let name = self.audit_log();
         let page = self.read(move |store| {
-            let Some(head) = store.head(&name)? else { return Ok(AuditPage::default()) };
-            let mut page =
-                AuditPage { size: head.size, checkpoint: head.checkpoint, records: Vec::new() };
-            let end = head.size.min(from.saturating_add(limit.min(AUDIT_PAGE_MAX)));
+            let Some(head) = store.head(&name)? else {
+                return Ok(AuditPage::default());
+            };
+            let mut page = AuditPage {
+                size: head.size,
+                checkpoint: head.checkpoint,
+                records: Vec::new(),
+            };
+            let end = head
+                .size
+                .min(from.saturating_add(limit.min(AUDIT_PAGE_MAX)));
             let mut index = from;
             while index < end {
-                let Some(path) = TilePath::at(Kind::Entries, index / TILE_WIDTH, head.size) else { break };
-                let damaged = |problem: String| StoreError::Corrupt { place: format!("{name}, {path}"), problem };
-                let bytes = store.tile(&name, &path)?.ok_or_else(|| damaged("it is missing".into()))?;
+                let Some(path) = TilePath::at(Kind::Entries, index / TILE_WIDTH, head.size) else {
+                    break;
+                };
+                let damaged = |problem: String| StoreError::Corrupt {
+                    place: format!("{name}, {path}"),
+                    problem,
+                };
+                let bytes = store
+                    .tile(&name, &path)?
+                    .ok_or_else(|| damaged("it is missing".into()))?;
                 let entries = log::entries::decode(&bytes, path.width)
                     .map_err(|error| damaged(error.to_string()))?;
                 for entry in entries.iter().skip((index % TILE_WIDTH) as usize) {
                     if index == end {
                         break;
                     }
-                    let record = serde_json::from_slice(entry).map_err(|error| damaged(error.to_string()))?;
+                    let record = serde_json::from_slice(entry)
+                        .map_err(|error| damaged(error.to_string()))?;
                     page.records.push(AuditLine { index, record });
                     index += 1;
                 }
@@ -88,24 +119,35 @@ pub(crate) fn with_objects(record: &AuditRecord, ids: &[String]) -> Vec<AuditRec
         return vec![record.clone()];
     }
     ids.chunks(AUDIT_IDS_MAX)
-        .map(|chunk| AuditRecord { objects: chunk.to_vec(), count: ids.len() as u64, ..record.clone() })
+        .map(|chunk| AuditRecord {
+            objects: chunk.to_vec(),
+            count: ids.len() as u64,
+            ..record.clone()
+        })
         .collect()
 }
 
 fn encode(mut record: AuditRecord) -> Result<Vec<u8>, NodeError> {
-    for text in [&mut record.why, &mut record.who, &mut record.channel, &mut record.policy] {
+    for text in [
+        &mut record.why,
+        &mut record.who,
+        &mut record.channel,
+        &mut record.policy,
+    ] {
         shorten(text, AUDIT_TEXT_BYTES_MAX / 2);
     }
     let problem = |problem: String| NodeError::Store(StoreError::Entry { problem });
     let json = serde_json::to_vec(&record).map_err(|error| problem(error.to_string()))?;
-    let mut bytes = model::canonicalise(&json).map_err(|refusal| problem(refusal.reason.to_string()))?;
+    let mut bytes =
+        model::canonicalise(&json).map_err(|refusal| problem(refusal.reason.to_string()))?;
     if bytes.len() > AUDIT_RECORD_BYTES_MAX {
         // Escapes can double a text and ids may be long: give up the list before the account.
         record.objects.clear();
         shorten(&mut record.why, AUDIT_TEXT_BYTES_MAX / 8);
         shorten(&mut record.who, AUDIT_TEXT_BYTES_MAX / 8);
         let json = serde_json::to_vec(&record).map_err(|error| problem(error.to_string()))?;
-        bytes = model::canonicalise(&json).map_err(|refusal| problem(refusal.reason.to_string()))?;
+        bytes =
+            model::canonicalise(&json).map_err(|refusal| problem(refusal.reason.to_string()))?;
     }
     Ok(bytes)
 }

@@ -97,7 +97,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { poll_secs: 30, add_bytes: ADD_BODY_BYTES_MAX, cache_bytes: 48 << 20 }
+        Limits {
+            poll_secs: 30,
+            add_bytes: ADD_BODY_BYTES_MAX,
+            cache_bytes: 48 << 20,
+        }
     }
 }
 
@@ -138,7 +142,10 @@ struct RawListen {
 
 impl Default for RawListen {
     fn default() -> RawListen {
-        RawListen { members: "127.0.0.1:8440".into(), national: "127.0.0.1:8441".into() }
+        RawListen {
+            members: "127.0.0.1:8440".into(),
+            national: "127.0.0.1:8441".into(),
+        }
     }
 }
 
@@ -157,7 +164,9 @@ struct RawIntake {
 
 impl Default for RawIntake {
     fn default() -> RawIntake {
-        RawIntake { label: "TLP:AMBER".into() }
+        RawIntake {
+            label: "TLP:AMBER".into(),
+        }
     }
 }
 
@@ -193,7 +202,9 @@ struct RawKeys {
 
 impl Default for RawKeys {
     fn default() -> RawKeys {
-        RawKeys { folder: "keys".into() }
+        RawKeys {
+            folder: "keys".into(),
+        }
     }
 }
 
@@ -210,13 +221,23 @@ impl Config {
     /// When it is missing, too large or wrong; the error names the place.
     pub fn load(data: &Path) -> Result<Config, NodeError> {
         let path = data.join(CONFIG_FILE);
-        let wrong = |why: String| NodeError::Config { place: path.display().to_string(), why };
-        let meta = std::fs::metadata(&path)
-            .map_err(|error| wrong(format!("cannot be read ({error}); run `kurultai init` first")))?;
+        let wrong = |why: String| NodeError::Config {
+            place: path.display().to_string(),
+            why,
+        };
+        let meta = std::fs::metadata(&path).map_err(|error| {
+            wrong(format!(
+                "cannot be read ({error}); run `kurultai init` first"
+            ))
+        })?;
         if meta.len() > CONFIG_BYTES_MAX {
-            return Err(wrong(format!("has {} bytes; at most {CONFIG_BYTES_MAX} are read", meta.len())));
+            return Err(wrong(format!(
+                "has {} bytes; at most {CONFIG_BYTES_MAX} are read",
+                meta.len()
+            )));
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| wrong(format!("cannot be read ({error})")))?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| wrong(format!("cannot be read ({error})")))?;
         Config::parse(data, &text)
     }
 
@@ -227,7 +248,10 @@ impl Config {
     pub fn parse(data: &Path, text: &str) -> Result<Config, NodeError> {
         let raw: Raw = toml::from_str(text).map_err(|error| NodeError::Config {
             place: match error.span() {
-                Some(span) => format!("{CONFIG_FILE}, line {}", 1 + text[..span.start.min(text.len())].matches('\n').count()),
+                Some(span) => format!(
+                    "{CONFIG_FILE}, line {}",
+                    1 + text[..span.start.min(text.len())].matches('\n').count()
+                ),
                 None => CONFIG_FILE.to_owned(),
             },
             why: error.message().to_owned(),
@@ -273,59 +297,6 @@ impl Config {
             quote(national),
         )
     }
-
-    /// The effective configuration in lines of (key, value, what it means).
-    pub fn explain(&self) -> Vec<(String, String, String)> {
-        let line = |key: &str, value: String, means: &str| (key.to_owned(), value, means.to_owned());
-        let mut lines = vec![
-            line("data", self.data.display().to_string(), "everything that this node keeps"),
-            line("member.code", self.code.clone(), "this member's code in accords and labels"),
-            line("member.name", self.name.clone(), "this member's name for people"),
-            line("member.domain", self.domain.clone(), "the first part of its key and log names"),
-            line("member.url", self.url.clone(), "where other members reach this node"),
-            line("listen.members", self.listen_members.to_string(), "mutual TLS, only members of installed accords"),
-            line(
-                "listen.national",
-                self.listen_national.to_string(),
-                match (&self.national_tls, self.listen_national.ip().is_loopback()) {
-                    (Some(_), _) => "TAXII and metrics over TLS",
-                    (None, true) => "TAXII and metrics over plain HTTP on this machine only",
-                    (None, false) => "TAXII and metrics over PLAIN HTTP ON THE NETWORK: set [national_tls]",
-                },
-            ),
-            line("intake.label", self.intake_label.to_string(), "label of added objects for what they do not state"),
-            line("keys.folder", self.keys.display().to_string(), "key files, mode 0600"),
-            line(
-                "log.format",
-                match self.log_format {
-                    LogFormat::Text => "text".into(),
-                    LogFormat::Json => "json".into(),
-                },
-                "form of the log lines on standard error",
-            ),
-            line("limits.poll_secs", self.limits.poll_secs.to_string(), "seconds between pulls without a wake-up"),
-            line("limits.add_bytes", self.limits.add_bytes.to_string(), "bytes of one body of added objects"),
-            line("limits.cache_bytes", self.limits.cache_bytes.to_string(), "memory for decompressed bundles"),
-        ];
-        for rule in &self.release {
-            lines.push((
-                format!("release {}/{}", rule.accord, rule.channel),
-                mode_word(&rule.mode).to_owned(),
-                match &rule.mode {
-                    ReleaseMode::Manual => "a person releases".to_owned(),
-                    ReleaseMode::Auto { kinds, ceiling } => format!(
-                        "automation releases {} up to {}",
-                        match kinds {
-                            Kinds::Any => "every kind".to_owned(),
-                            Kinds::Only(kinds) => kinds.iter().cloned().collect::<Vec<_>>().join(", "),
-                        },
-                        tlp_word(*ceiling)
-                    ),
-                },
-            ));
-        }
-        lines
-    }
 }
 
 /// `manual` or `auto`.
@@ -348,57 +319,102 @@ pub(crate) fn tlp_word(tlp: Tlp) -> &'static str {
 }
 
 fn tlp_of(word: &str) -> Option<Tlp> {
-    [Tlp::Clear, Tlp::Green, Tlp::Amber, Tlp::AmberStrict, Tlp::Red]
-        .into_iter()
-        .find(|tlp| tlp_word(*tlp) == word)
+    [
+        Tlp::Clear,
+        Tlp::Green,
+        Tlp::Amber,
+        Tlp::AmberStrict,
+        Tlp::Red,
+    ]
+    .into_iter()
+    .find(|tlp| tlp_word(*tlp) == word)
 }
 
 fn wrong(key: impl Into<String>, why: impl Into<String>) -> NodeError {
-    NodeError::Config { place: format!("{CONFIG_FILE}, {}", key.into()), why: why.into() }
+    NodeError::Config {
+        place: format!("{CONFIG_FILE}, {}", key.into()),
+        why: why.into(),
+    }
 }
 
 impl Raw {
     fn check(self, data: &Path) -> Result<Config, NodeError> {
         let code_ok = (2..=16).contains(&self.member.code.len())
-            && self.member.code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
+            && self
+                .member
+                .code
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
         if !code_ok {
-            return Err(wrong("member.code", "must be 2 to 16 of A-Z, 0-9 and -, such as \"KZ\""));
+            return Err(wrong(
+                "member.code",
+                "must be 2 to 16 of A-Z, 0-9 and -, such as \"KZ\"",
+            ));
         }
         let domain = &self.member.domain;
         let domain_ok = !domain.is_empty()
             && domain.len() <= policy::DOMAIN_CHARS_MAX
             && domain.split('.').all(|part| {
-                !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             });
         if !domain_ok {
-            return Err(wrong("member.domain", "must be a DNS name in lower case, such as \"kz.example\""));
+            return Err(wrong(
+                "member.domain",
+                "must be a DNS name in lower case, such as \"kz.example\"",
+            ));
         }
-        if self.member.name.is_empty() || self.member.name.chars().count() > policy::TITLE_CHARS_MAX {
-            return Err(wrong("member.name", format!("must have 1 to {} characters", policy::TITLE_CHARS_MAX)));
+        if self.member.name.is_empty() || self.member.name.chars().count() > policy::TITLE_CHARS_MAX
+        {
+            return Err(wrong(
+                "member.name",
+                format!("must have 1 to {} characters", policy::TITLE_CHARS_MAX),
+            ));
         }
         let address = |key: &str, text: &str| {
-            text.parse::<SocketAddr>()
-                .map_err(|_| wrong(key, format!("{text:?} is not an address and port, such as \"127.0.0.1:8440\"")))
+            text.parse::<SocketAddr>().map_err(|_| {
+                wrong(
+                    key,
+                    format!("{text:?} is not an address and port, such as \"127.0.0.1:8440\""),
+                )
+            })
         };
         let listen_members = address("listen.members", &self.listen.members)?;
         let listen_national = address("listen.national", &self.listen.national)?;
-        let url = self.member.url.unwrap_or_else(|| format!("https://{domain}:{}", listen_members.port()));
+        let url = self
+            .member
+            .url
+            .unwrap_or_else(|| format!("https://{domain}:{}", listen_members.port()));
         if !url.starts_with("https://") {
             return Err(wrong("member.url", "must be https://host:port"));
         }
-        let intake_label = Label::parse(&self.intake.label)
-            .map_err(|error| wrong("intake.label", format!("{:?} is not a label: {error}", self.intake.label)))?;
+        let intake_label = Label::parse(&self.intake.label).map_err(|error| {
+            wrong(
+                "intake.label",
+                format!("{:?} is not a label: {error}", self.intake.label),
+            )
+        })?;
         if !(1..=86_400).contains(&self.limits.poll_secs) {
             return Err(wrong("limits.poll_secs", "must be 1 to 86400"));
         }
         if !(1_024..=ADD_BODY_BYTES_MAX).contains(&self.limits.add_bytes) {
-            return Err(wrong("limits.add_bytes", format!("must be 1024 to {ADD_BODY_BYTES_MAX}")));
+            return Err(wrong(
+                "limits.add_bytes",
+                format!("must be 1024 to {ADD_BODY_BYTES_MAX}"),
+            ));
         }
         let mut release = Vec::with_capacity(self.release.len());
         for (index, rule) in self.release.into_iter().enumerate() {
             let rule = rule.check(index)?;
-            if release.iter().any(|held: &ChannelMode| held.accord == rule.accord && held.channel == rule.channel) {
-                return Err(wrong(format!("release {}", index + 1), format!("{}/{} has a rule already", rule.accord, rule.channel)));
+            if release.iter().any(|held: &ChannelMode| {
+                held.accord == rule.accord && held.channel == rule.channel
+            }) {
+                return Err(wrong(
+                    format!("release {}", index + 1),
+                    format!("{}/{} has a rule already", rule.accord, rule.channel),
+                ));
             }
             release.push(rule);
         }
@@ -409,9 +425,10 @@ impl Raw {
             url,
             listen_members,
             listen_national,
-            national_tls: self
-                .national_tls
-                .map(|tls| TlsFiles { certificate: data.join(tls.certificate), key: data.join(tls.key) }),
+            national_tls: self.national_tls.map(|tls| TlsFiles {
+                certificate: data.join(tls.certificate),
+                key: data.join(tls.key),
+            }),
             intake_label,
             release,
             keys: data.join(self.keys.folder),
@@ -424,28 +441,65 @@ impl Raw {
 
 impl RawRelease {
     fn check(self, index: usize) -> Result<ChannelMode, NodeError> {
-        let place = |key: &str| format!("release {} ({}/{}), {key}", index + 1, self.accord, self.channel);
+        let place = |key: &str| {
+            format!(
+                "release {} ({}/{}), {key}",
+                index + 1,
+                self.accord,
+                self.channel
+            )
+        };
         let mode = match (self.mode, &self.kinds, &self.ceiling) {
             (RawMode::Manual, None, None) => ReleaseMode::Manual,
             (RawMode::Manual, _, _) => {
-                return Err(wrong(place("mode"), "`kinds` and `ceiling` belong to mode \"auto\""));
+                return Err(wrong(
+                    place("mode"),
+                    "`kinds` and `ceiling` belong to mode \"auto\"",
+                ));
             }
             // Automation never guesses how far it may go: both bounds must be written down.
-            (RawMode::Auto, None, _) => return Err(wrong(place("kinds"), "must be \"any\" or a list of STIX types")),
-            (RawMode::Auto, _, None) => return Err(wrong(place("ceiling"), "must be a TLP level, such as \"TLP:GREEN\"")),
+            (RawMode::Auto, None, _) => {
+                return Err(wrong(
+                    place("kinds"),
+                    "must be \"any\" or a list of STIX types",
+                ));
+            }
+            (RawMode::Auto, _, None) => {
+                return Err(wrong(
+                    place("ceiling"),
+                    "must be a TLP level, such as \"TLP:GREEN\"",
+                ));
+            }
             (RawMode::Auto, Some(kinds), Some(ceiling)) => ReleaseMode::Auto {
                 kinds: match kinds {
                     RawKinds::Any(word) if word == "any" => Kinds::Any,
-                    RawKinds::Any(_) => return Err(wrong(place("kinds"), "must be \"any\" or a list of STIX types")),
-                    RawKinds::Only(list) => Kinds::Only(list.iter().cloned().collect::<BTreeSet<_>>()),
+                    RawKinds::Any(_) => {
+                        return Err(wrong(
+                            place("kinds"),
+                            "must be \"any\" or a list of STIX types",
+                        ));
+                    }
+                    RawKinds::Only(list) => {
+                        Kinds::Only(list.iter().cloned().collect::<BTreeSet<_>>())
+                    }
                 },
-                ceiling: tlp_of(ceiling)
-                    .ok_or_else(|| wrong(place("ceiling"), "must be TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED"))?,
+                ceiling: tlp_of(ceiling).ok_or_else(|| {
+                    wrong(
+                        place("ceiling"),
+                        "must be TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED",
+                    )
+                })?,
             },
         };
-        Ok(ChannelMode { accord: self.accord, channel: self.channel, mode })
+        Ok(ChannelMode {
+            accord: self.accord,
+            channel: self.channel,
+            mode,
+        })
     }
 }
+
+mod explain;
 
 #[cfg(test)]
 mod tests;

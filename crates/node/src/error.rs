@@ -83,7 +83,10 @@ pub enum ErrorClass {
 
 impl NodeError {
     pub(crate) fn request(why: impl Into<String>) -> NodeError {
-        NodeError::Request { why: why.into(), pointer: None }
+        NodeError::Request {
+            why: why.into(),
+            pointer: None,
+        }
     }
 
     pub(crate) fn accord(why: impl Into<String>) -> NodeError {
@@ -91,7 +94,10 @@ impl NodeError {
     }
 
     pub(crate) fn io(what: impl Into<String>, cause: std::io::Error) -> NodeError {
-        NodeError::Io { what: what.into(), cause }
+        NodeError::Io {
+            what: what.into(),
+            cause,
+        }
     }
 
     /// What kind of answer this deserves.
@@ -101,15 +107,18 @@ impl NodeError {
             NodeError::Unknown { .. } => ErrorClass::Unknown,
             NodeError::Accord { .. } => ErrorClass::Conflict,
             NodeError::TooLarge { .. } => ErrorClass::TooLarge,
-            NodeError::Store(StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Stopped { .. })
+            NodeError::Store(
+                StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Stopped { .. },
+            )
             | NodeError::Stopped { .. } => ErrorClass::Unavailable,
             NodeError::Store(StoreError::Refused { .. } | StoreError::WrongSize { .. }) => {
                 ErrorClass::Conflict
             }
             NodeError::Store(StoreError::Entry { .. }) => ErrorClass::Request,
-            NodeError::Store(_) | NodeError::Config { .. } | NodeError::Key { .. } | NodeError::Io { .. } => {
-                ErrorClass::Internal
-            }
+            NodeError::Store(_)
+            | NodeError::Config { .. }
+            | NodeError::Key { .. }
+            | NodeError::Io { .. } => ErrorClass::Internal,
         }
     }
 }
@@ -130,7 +139,10 @@ impl fmt::Display for NodeError {
             NodeError::Accord { why } => write!(f, "{why}"),
             NodeError::Request { why, .. } => write!(f, "{why}"),
             NodeError::Unknown { what } => write!(f, "there is no {what} here"),
-            NodeError::TooLarge { max } => write!(f, "the request is larger than {max} bytes; send it in parts"),
+            NodeError::TooLarge { max } => write!(
+                f,
+                "the request is larger than {max} bytes; send it in parts"
+            ),
             NodeError::Stopped { what } => write!(f, "{what} has stopped; restart the node"),
         }
     }

@@ -56,7 +56,13 @@ where
 /// Waits until all of a server's connections have ended, but not for ever.
 pub(crate) async fn finished(places: &Semaphore, all: usize) -> Result<(), NodeError> {
     let all = u32::try_from(all).unwrap_or(u32::MAX);
-    drop(tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECS_MAX), places.acquire_many(all)).await);
+    drop(
+        tokio::time::timeout(
+            Duration::from_secs(SHUTDOWN_SECS_MAX),
+            places.acquire_many(all),
+        )
+        .await,
+    );
     Ok(())
 }
 
@@ -79,7 +85,10 @@ impl Shares {
             return None;
         }
         *count += 1;
-        Some(Share { shares: self.clone(), caller: caller.to_owned() })
+        Some(Share {
+            shares: self.clone(),
+            caller: caller.to_owned(),
+        })
     }
 }
 

@@ -24,11 +24,17 @@ pub fn init(data: &Path, config: &str) -> Result<Member, NodeError> {
             why: "exists already; choose another folder or remove that node first".into(),
         });
     }
-    let io = |error| NodeError::io(format!("the folder {} cannot be made", data.display()), error);
+    let io = |error| {
+        NodeError::io(
+            format!("the folder {} cannot be made", data.display()),
+            error,
+        )
+    };
     fs::create_dir_all(data).map_err(io)?;
     fs::set_permissions(data, fs::Permissions::from_mode(0o700)).map_err(io)?;
     let keys = Keys::generate(&parsed)?;
     // Last, so that a folder with a configuration always has its keys.
-    fs::write(&path, config).map_err(|error| NodeError::io(format!("{} cannot be written", path.display()), error))?;
+    fs::write(&path, config)
+        .map_err(|error| NodeError::io(format!("{} cannot be written", path.display()), error))?;
     Ok(keys.member_entry(&parsed))
 }

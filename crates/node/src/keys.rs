@@ -44,7 +44,9 @@ pub struct Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("root", &self.root_public.name()).finish_non_exhaustive()
+        f.debug_struct("Keys")
+            .field("root", &self.root_public.name())
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,26 +58,49 @@ impl Keys {
     pub fn generate(config: &Config) -> Result<Keys, NodeError> {
         fs::create_dir_all(&config.keys)
             .and_then(|()| fs::set_permissions(&config.keys, fs::Permissions::from_mode(0o700)))
-            .map_err(|error| NodeError::io(format!("the folder {} cannot be made", config.keys.display()), error))?;
+            .map_err(|error| {
+                NodeError::io(
+                    format!("the folder {} cannot be made", config.keys.display()),
+                    error,
+                )
+            })?;
         for (role, kind) in ROLES {
             let path = secret_path(config, role);
             let seed: [u8; 32] = random()?;
             let name = role.key_name(&config.domain);
-            let key = SigningKey::from_seed(kind, &name, seed).map_err(|error| bad(&path, &error))?;
+            let key =
+                SigningKey::from_seed(kind, &name, seed).map_err(|error| bad(&path, &error))?;
             let public = key.verifier();
             let mut raw = vec![kind_byte(public, &path)?];
             raw.extend_from_slice(&seed);
-            let id: String = public.id().iter().map(|byte| format!("{byte:02x}")).collect();
-            write_new(&path, format!("PRIVATE+KEY+{name}+{id}+{}\n", STANDARD.encode(raw)).as_bytes(), 0o600)?;
-            write_new(&public_path(config, role), format!("{public}\n").as_bytes(), 0o644)?;
+            let id: String = public
+                .id()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            write_new(
+                &path,
+                format!("PRIVATE+KEY+{name}+{id}+{}\n", STANDARD.encode(raw)).as_bytes(),
+                0o600,
+            )?;
+            write_new(
+                &public_path(config, role),
+                format!("{public}\n").as_bytes(),
+                0o644,
+            )?;
         }
         let key_path = config.keys.join(TLS_KEY_FILE);
-        let tls_key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|error| bad(&key_path, &error))?;
+        let tls_key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
+            .map_err(|error| bad(&key_path, &error))?;
         let certificate = rcgen::CertificateParams::new(vec![config.domain.clone()])
             .and_then(|params| params.self_signed(&tls_key))
             .map_err(|error| bad(&key_path, &error))?;
         write_new(&key_path, tls_key.serialize_pem().as_bytes(), 0o600)?;
-        write_new(&config.keys.join(TLS_CERTIFICATE_FILE), certificate.pem().as_bytes(), 0o644)?;
+        write_new(
+            &config.keys.join(TLS_CERTIFICATE_FILE),
+            certificate.pem().as_bytes(),
+            0o644,
+        )?;
         Keys::load(config)
     }
 
@@ -89,8 +114,14 @@ impl Keys {
         let root_public = VerifierKey::parse(String::from_utf8_lossy(&root_text).trim())
             .map_err(|error| bad(&root_path, &error))?;
         let root_secret = secret_path(config, Role::Root);
-        let root = if root_secret.exists() { Some(read_secret(config, Role::Root, KeyKind::Ed25519)?) } else { None };
-        let differs = root.as_ref().is_some_and(|root| *root.verifier() != root_public);
+        let root = if root_secret.exists() {
+            Some(read_secret(config, Role::Root, KeyKind::Ed25519)?)
+        } else {
+            None
+        };
+        let differs = root
+            .as_ref()
+            .is_some_and(|root| *root.verifier() != root_public);
         if differs || root_public.name() != Role::Root.key_name(&config.domain) {
             return Err(NodeError::Key {
                 path: root_path,
@@ -108,7 +139,8 @@ impl Keys {
             log: read_secret(config, Role::Log, KeyKind::Ed25519)?,
             log_pq: read_secret(config, Role::LogPq, KeyKind::MlDsa44)?,
             witness: [witness].into(),
-            tls: Identity::from_pem(&certificate, &tls_key).map_err(|error| bad(&tls_path, &error))?,
+            tls: Identity::from_pem(&certificate, &tls_key)
+                .map_err(|error| bad(&tls_path, &error))?,
         })
     }
 
@@ -156,12 +188,17 @@ impl Keys {
         let (classic, quantum) = (named(&self.log)?, named(&self.log_pq)?);
         let origin = origin.to_owned();
         let note = move |size, root| {
-            let checkpoint = Checkpoint::new(&origin, size, root).map_err(|error| error.to_string())?;
-            checkpoint.sign(&[&classic, &quantum]).map_err(|error| error.to_string())
+            let checkpoint =
+                Checkpoint::new(&origin, size, root).map_err(|error| error.to_string())?;
+            checkpoint
+                .sign(&[&classic, &quantum])
+                .map_err(|error| error.to_string())
         };
         // Signed once on trial, so that the store's writer never meets a name that cannot sign.
-        note(0, log::merkle::empty_root())
-            .map_err(|why| NodeError::Config { place: "the log's name".to_owned(), why })?;
+        note(0, log::merkle::empty_root()).map_err(|why| NodeError::Config {
+            place: "the log's name".to_owned(),
+            why,
+        })?;
         Ok(Arc::new(move |size, root| {
             note(size, root).expect("the origin and both keys have signed a checkpoint before")
         }))
@@ -174,9 +211,13 @@ impl Keys {
 /// When the operating system has none, which ends whatever needed them.
 pub fn random<const N: usize>() -> Result<[u8; N], NodeError> {
     let mut bytes = [0; N];
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that draws randomness")]
-    getrandom::fill(&mut bytes)
-        .map_err(|error| NodeError::Stopped { what: format!("the system's random generator ({error})") })?;
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the one place that draws randomness"
+    )]
+    getrandom::fill(&mut bytes).map_err(|error| NodeError::Stopped {
+        what: format!("the system's random generator ({error})"),
+    })?;
     Ok(bytes)
 }
 
@@ -213,45 +254,72 @@ fn kind_byte(public: &VerifierKey, path: &Path) -> Result<u8, NodeError> {
         .nth(2)
         .and_then(|data| STANDARD.decode(data).ok())
         .and_then(|data| data.first().copied())
-        .ok_or_else(|| NodeError::Key { path: path.to_owned(), why: "has no readable public half".into() })
+        .ok_or_else(|| NodeError::Key {
+            path: path.to_owned(),
+            why: "has no readable public half".into(),
+        })
 }
 
 fn bad(path: &Path, error: &dyn fmt::Display) -> NodeError {
-    NodeError::Key { path: path.to_owned(), why: error.to_string() }
+    NodeError::Key {
+        path: path.to_owned(),
+        why: error.to_string(),
+    }
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), NodeError> {
     let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
     write().map_err(|error| NodeError::Key {
         path: path.to_owned(),
         why: match error.kind() {
-            std::io::ErrorKind::AlreadyExists => "exists already; keys are never overwritten".into(),
+            std::io::ErrorKind::AlreadyExists => {
+                "exists already; keys are never overwritten".into()
+            }
             _ => format!("cannot be written ({error})"),
         },
     })
 }
 
 fn read(path: &Path, secret: bool) -> Result<Vec<u8>, NodeError> {
-    let wrong = |why: String| NodeError::Key { path: path.to_owned(), why };
-    let file = fs::File::open(path).map_err(|error| wrong(format!("cannot be read ({error}); run `kurultai init` first")))?;
+    let wrong = |why: String| NodeError::Key {
+        path: path.to_owned(),
+        why,
+    };
+    let file = fs::File::open(path).map_err(|error| {
+        wrong(format!(
+            "cannot be read ({error}); run `kurultai init` first"
+        ))
+    })?;
     let meta = file.metadata().map_err(|error| wrong(error.to_string()))?;
     if secret && meta.permissions().mode() & 0o077 != 0 {
         return Err(wrong("can be read by others than its owner; run `chmod 600` on it and consider the key exposed".into()));
     }
     let mut bytes = Vec::new();
-    file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+    file.take(KEY_FILE_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|error| wrong(error.to_string()))?;
     Ok(bytes)
 }
 
 fn read_secret(config: &Config, role: Role, kind: KeyKind) -> Result<SigningKey, NodeError> {
     let path = secret_path(config, role);
-    let damaged = || NodeError::Key { path: path.clone(), why: "is damaged; restore it from a backup".into() };
+    let damaged = || NodeError::Key {
+        path: path.clone(),
+        why: "is damaged; restore it from a backup".into(),
+    };
     let text = String::from_utf8(read(&path, true)?).map_err(|_| damaged())?;
-    let rest = text.trim().strip_prefix("PRIVATE+KEY+").ok_or_else(damaged)?;
+    let rest = text
+        .trim()
+        .strip_prefix("PRIVATE+KEY+")
+        .ok_or_else(damaged)?;
     // From the left, as above.
     let mut parts = rest.splitn(3, '+');
     let (name, id, data) = match (parts.next(), parts.next(), parts.next()) {
@@ -260,14 +328,28 @@ fn read_secret(config: &Config, role: Role, kind: KeyKind) -> Result<SigningKey,
     };
     let expected = role.key_name(&config.domain);
     if name != expected {
-        return Err(NodeError::Key { path: path.clone(), why: format!("belongs to {name}, not to {expected}") });
+        return Err(NodeError::Key {
+            path: path.clone(),
+            why: format!("belongs to {name}, not to {expected}"),
+        });
     }
     let raw = STANDARD.decode(data).map_err(|_| damaged())?;
-    let seed: [u8; 32] = raw.get(1..).and_then(|seed| seed.try_into().ok()).ok_or_else(damaged)?;
+    let seed: [u8; 32] = raw
+        .get(1..)
+        .and_then(|seed| seed.try_into().ok())
+        .ok_or_else(damaged)?;
     let key = SigningKey::from_seed(kind, name, seed).map_err(|error| bad(&path, &error))?;
-    let held: String = key.verifier().id().iter().map(|byte| format!("{byte:02x}")).collect();
+    let held: String = key
+        .verifier()
+        .id()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if held != id {
         return Err(damaged());
     }
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests;

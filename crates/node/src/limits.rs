@@ -89,12 +89,6 @@ pub const EVENTS_KEPT: usize = 256;
 /// Seconds between comment lines on an idle event stream, so that both ends notice a dead link.
 pub const EVENTS_PING_SECS: u64 = 15;
 
-/// Seconds without any byte on an event stream after which the listener reconnects.
-pub const EVENTS_SILENT_SECS_MAX: u64 = 45;
-
-/// LIMIT: bytes of one line of an event stream.
-pub const EVENT_LINE_BYTES_MAX: usize = 1_024;
-
 /// Seconds of the first pause after a failure; doubles until `RETRY_SECS_MAX`.
 pub const RETRY_SECS_MIN: u64 = 1;
 
@@ -107,6 +101,10 @@ pub const PULL_SECS_MAX: u64 = 3_600;
 
 /// LIMIT: seconds that open requests get to finish at shutdown.
 pub const SHUTDOWN_SECS_MAX: u64 = 10;
+
+/// Seconds between attempts to write while the store does not accept: space that returns is used
+/// soon, and a full disk is not worn out.
+pub const PROBE_SECS: u64 = 2;
 
 /// Seconds between audit records of what partners have read.
 pub const READS_FLUSH_SECS: u64 = 600;

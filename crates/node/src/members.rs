@@ -38,8 +38,8 @@ use crate::accords::Channel;
 use crate::error::NodeError;
 use crate::http::{self, Shares};
 use crate::limits::{
-    COSIGNATURES_BYTES_MAX, COSIGNATURES_MAX, HANDSHAKE_SECS_MAX, HEADER_SECS_MAX, MEMBER_CONNECTIONS_EACH_MAX,
-    MEMBER_CONNECTIONS_MAX,
+    COSIGNATURES_BYTES_MAX, COSIGNATURES_MAX, HANDSHAKE_SECS_MAX, HEADER_SECS_MAX,
+    MEMBER_CONNECTIONS_EACH_MAX, MEMBER_CONNECTIONS_MAX,
 };
 use crate::node::{Node, stopped};
 use crate::problem::Fault;
@@ -54,8 +54,13 @@ const FRESH: HeaderValue = HeaderValue::from_static("no-cache");
 /// # Errors
 /// When this node's TLS identity cannot be used.
 pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) -> Result<(), NodeError> {
-    let tls = sync::tls::server_config(node.keys().tls(), node.pins().clone())
-        .map_err(|error| NodeError::Config { place: "the node's TLS key".into(), why: error.to_string() })?;
+    let tls =
+        sync::tls::server_config(node.keys().tls(), node.pins().clone()).map_err(|error| {
+            NodeError::Config {
+                place: "the node's TLS key".into(),
+                why: error.to_string(),
+            }
+        })?;
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let places = Arc::new(Semaphore::new(MEMBER_CONNECTIONS_MAX));
     let shares = Shares::default();
@@ -90,10 +95,17 @@ async fn connection(node: Arc<Node>, acceptor: TlsAcceptor, stream: TcpStream, s
         Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => return tracing::debug!("a TLS handshake took too long"),
     };
-    let Some(pin) = sync::tls::pin_of(stream.get_ref().1) else { return };
-    let Some(code) = node.pins().member(&pin) else { return };
+    let Some(pin) = sync::tls::pin_of(stream.get_ref().1) else {
+        return;
+    };
+    let Some(code) = node.pins().member(&pin) else {
+        return;
+    };
     let Some(_share) = shares.take(&code, MEMBER_CONNECTIONS_EACH_MAX) else {
-        return tracing::warn!(peer = code, "a partner has too many connections; one was turned away");
+        return tracing::warn!(
+            peer = code,
+            "a partner has too many connections; one was turned away"
+        );
     };
     node.metrics().connections("members", 1);
     let shared = Arc::clone(&node);
@@ -117,11 +129,16 @@ async fn answer(node: Arc<Node>, pin: Pin, request: Request<Incoming>) -> Respon
         }
         None => Fault::not_found().into_response(),
     };
-    node.metrics().answered("members", response.status().as_u16());
+    node.metrics()
+        .answered("members", response.status().as_u16());
     response
 }
 
-async fn route(node: &Arc<Node>, caller: &str, request: Request<Incoming>) -> Result<Response, Fault> {
+async fn route(
+    node: &Arc<Node>,
+    caller: &str,
+    request: Request<Incoming>,
+) -> Result<Response, Fault> {
     let path = request.uri().path().to_owned();
     if path == "/events" {
         only(&request, &Method::GET)?;
@@ -133,7 +150,8 @@ async fn route(node: &Arc<Node>, caller: &str, request: Request<Incoming>) -> Re
     }
     let rest = path.strip_prefix("/log/").ok_or_else(Fault::not_found)?;
     let mut parts = rest.splitn(3, '/');
-    let (Some(accord), Some(name), Some(resource)) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(accord), Some(name), Some(resource)) = (parts.next(), parts.next(), parts.next())
+    else {
         return Err(Fault::not_found());
     };
     let channel = readable(node, caller, accord, name).ok_or_else(Fault::not_found)?;
@@ -157,25 +175,42 @@ async fn route(node: &Arc<Node>, caller: &str, request: Request<Incoming>) -> Re
 
 /// The channel, if both this member and the caller are members in force.
 fn readable(node: &Node, caller: &str, accord: &str, channel: &str) -> Option<Channel> {
-    let channel = node.accords().channel(accord, channel, &node.config().code)?;
+    let channel = node
+        .accords()
+        .channel(accord, channel, &node.config().code)?;
     let reads = channel.in_force()?.members.contains(caller);
     reads.then_some(channel)
 }
 
 fn only(request: &Request<Incoming>, method: &Method) -> Result<(), Fault> {
-    if request.method() == method { Ok(()) } else { Err(Fault::method()) }
+    if request.method() == method {
+        Ok(())
+    } else {
+        Err(Fault::method())
+    }
 }
 
 async fn checkpoint(node: &Node, caller: &str, channel: &Channel) -> Result<Response, Fault> {
     let log = channel.log(&node.config().code);
     let of = log.clone();
-    let (head, note) = node.read(move |store| Ok((store.head(&of)?, store.checkpoint(&of)?))).await?;
-    let note = note.filter(|note| !note.is_empty()).ok_or_else(Fault::not_found)?;
-    node.reads().note(caller, &log, head.map_or(0, |head| head.size));
+    let (head, note) = node
+        .read(move |store| Ok((store.head(&of)?, store.checkpoint(&of)?)))
+        .await?;
+    let note = note
+        .filter(|note| !note.is_empty())
+        .ok_or_else(Fault::not_found)?;
+    node.reads()
+        .note(caller, &log, head.map_or(0, |head| head.size));
     Ok(reply("text/plain; charset=utf-8", FRESH, note.into_bytes()))
 }
 
-async fn bytes(node: &Node, caller: &str, channel: &Channel, tile: TilePath, skip: usize) -> Result<Response, Fault> {
+async fn bytes(
+    node: &Node,
+    caller: &str,
+    channel: &Channel,
+    tile: TilePath,
+    skip: usize,
+) -> Result<Response, Fault> {
     let log = channel.log(&node.config().code);
     node.reads().note(caller, &log, 0);
     let found = node
@@ -186,16 +221,26 @@ async fn bytes(node: &Node, caller: &str, channel: &Channel, tile: TilePath, ski
         .await?
         .ok_or_else(Fault::not_found)?;
     // Bodies vanish on withdrawal, so no cache may keep them (I6).
-    let cache = if tile.is_full() && tile.kind != Kind::Objects { IMMUTABLE } else { FRESH };
+    let cache = if tile.is_full() && tile.kind != Kind::Objects {
+        IMMUTABLE
+    } else {
+        FRESH
+    };
     Ok(reply("application/octet-stream", cache, found))
 }
 
 /// An accord that names the caller, with the ratifications known here.
 fn accord(node: &Node, caller: &str, name: &str) -> Result<Response, Fault> {
     let accords = node.accords();
-    let signed = accords.get(name).filter(|signed| signed.accord().member(caller).is_some());
+    let signed = accords
+        .get(name)
+        .filter(|signed| signed.accord().member(caller).is_some());
     let signed = signed.ok_or_else(Fault::not_found)?;
-    Ok(reply("text/plain; charset=utf-8", FRESH, signed.to_string().into_bytes()))
+    Ok(reply(
+        "text/plain; charset=utf-8",
+        FRESH,
+        signed.to_string().into_bytes(),
+    ))
 }
 
 /// Keeps the caller's cosignatures of the present checkpoint; each line is verified first.
@@ -208,26 +253,43 @@ async fn cosignatures(
     let body = Limited::new(request.into_body(), COSIGNATURES_BYTES_MAX).collect();
     let body = tokio::time::timeout(Duration::from_secs(HEADER_SECS_MAX), body)
         .await
-        .map_err(|_| Fault::new(StatusCode::REQUEST_TIMEOUT, "slow", "The request came too slowly", "Send it again."))?
+        .map_err(|_| {
+            Fault::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "slow",
+                "The request came too slowly",
+                "Send it again.",
+            )
+        })?
         .map_err(|_| Fault::too_large(COSIGNATURES_BYTES_MAX))?
         .to_bytes();
-    let text = std::str::from_utf8(&body).map_err(|_| Fault::request("The lines are not UTF-8."))?;
+    let text =
+        std::str::from_utf8(&body).map_err(|_| Fault::request("The lines are not UTF-8."))?;
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     if lines.is_empty() || lines.len() > COSIGNATURES_MAX {
-        return Err(Fault::request(format!("Send 1 to {COSIGNATURES_MAX} signature lines.")));
+        return Err(Fault::request(format!(
+            "Send 1 to {COSIGNATURES_MAX} signature lines."
+        )));
     }
-    let member = channel.accord.accord().member(caller).ok_or_else(Fault::not_found)?;
+    let member = channel
+        .accord
+        .accord()
+        .member(caller)
+        .ok_or_else(Fault::not_found)?;
     let log = channel.log(&node.config().code);
     let of = log.clone();
     let head = node.read(move |store| store.head(&of)).await?;
-    let head = head.filter(|head| !head.checkpoint.is_empty()).ok_or_else(Fault::not_found)?;
+    let head = head
+        .filter(|head| !head.checkpoint.is_empty())
+        .ok_or_else(Fault::not_found)?;
     let note = Note::parse(head.checkpoint.as_bytes()).map_err(|error| {
         tracing::error!(%log, %error, "the own checkpoint cannot be read");
         Fault::not_found()
     })?;
     let mut kept = Vec::with_capacity(lines.len());
     for line in lines {
-        let parsed = SignatureLine::parse(line).map_err(|error| Fault::request(format!("A line is no signature: {error}.")))?;
+        let parsed = SignatureLine::parse(line)
+            .map_err(|error| Fault::request(format!("A line is no signature: {error}.")))?;
         if !parsed.is_of(&member.witness) {
             return Err(Fault::new(
                 StatusCode::FORBIDDEN,
@@ -248,7 +310,12 @@ async fn cosignatures(
         })?;
         kept.push((parsed.name().to_owned(), line.to_owned()));
     }
-    node.execute(Command::Cosigned { log, size: head.size, lines: kept }).await?;
+    node.execute(Command::Cosigned {
+        log,
+        size: head.size,
+        lines: kept,
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -86,16 +86,56 @@ impl Metrics {
             disk: Gauge::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register("objects_added", "Objects taken into the national collection", metrics.added.clone());
-        registry.register("releases", "Release decisions by outcome", metrics.releases.clone());
-        registry.register("withdrawals", "Object versions withdrawn", metrics.withdrawn.clone());
-        registry.register("http_answers", "Answers by surface and status", metrics.answers.clone());
-        registry.register("partner_reads", "Requests of partners for logs", metrics.reads.clone());
-        registry.register("pulls", "Pulls of partners' logs by outcome", metrics.pulls.clone());
-        registry.register("connections", "Open connections by surface", metrics.connections.clone());
-        registry.register("log_entries", "Entries held of each log", metrics.sizes.clone());
-        registry.register("logs_refused", "Partners' logs that are no longer accepted", metrics.refused_logs.clone());
-        registry.register("store_writable", "1 while the store accepts, 0 after a failed write", metrics.writable.clone());
+        registry.register(
+            "objects_added",
+            "Objects taken into the national collection",
+            metrics.added.clone(),
+        );
+        registry.register(
+            "releases",
+            "Release decisions by outcome",
+            metrics.releases.clone(),
+        );
+        registry.register(
+            "withdrawals",
+            "Object versions withdrawn",
+            metrics.withdrawn.clone(),
+        );
+        registry.register(
+            "http_answers",
+            "Answers by surface and status",
+            metrics.answers.clone(),
+        );
+        registry.register(
+            "partner_reads",
+            "Requests of partners for logs",
+            metrics.reads.clone(),
+        );
+        registry.register(
+            "pulls",
+            "Pulls of partners' logs by outcome",
+            metrics.pulls.clone(),
+        );
+        registry.register(
+            "connections",
+            "Open connections by surface",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "log_entries",
+            "Entries held of each log",
+            metrics.sizes.clone(),
+        );
+        registry.register(
+            "logs_refused",
+            "Partners' logs that are no longer accepted",
+            metrics.refused_logs.clone(),
+        );
+        registry.register(
+            "store_writable",
+            "1 while the store accepts, 0 after a failed write",
+            metrics.writable.clone(),
+        );
         registry.register("disk_bytes", "Bytes on disk", metrics.disk.clone());
         metrics
     }
@@ -107,7 +147,9 @@ impl Metrics {
 
     pub(crate) fn released(&self, outcome: &'static str, objects: usize) {
         if objects > 0 {
-            self.releases.get_or_create(&Outcome { outcome }).inc_by(objects as u64);
+            self.releases
+                .get_or_create(&Outcome { outcome })
+                .inc_by(objects as u64);
         }
     }
 
@@ -117,19 +159,31 @@ impl Metrics {
 
     /// A surface (`taxii`, `members`, `admin`) answered.
     pub fn answered(&self, surface: &'static str, status: u16) {
-        self.answers.get_or_create(&Answer { surface, status }).inc();
+        self.answers
+            .get_or_create(&Answer { surface, status })
+            .inc();
     }
 
     pub(crate) fn partner_read(&self, peer: &str) {
-        self.reads.get_or_create(&Peer { peer: peer.to_owned() }).inc();
+        self.reads
+            .get_or_create(&Peer {
+                peer: peer.to_owned(),
+            })
+            .inc();
     }
 
     pub(crate) fn pulled(&self, ok: bool) {
-        self.pulls.get_or_create(&Outcome { outcome: if ok { "ok" } else { "failed" } }).inc();
+        self.pulls
+            .get_or_create(&Outcome {
+                outcome: if ok { "ok" } else { "failed" },
+            })
+            .inc();
     }
 
     pub(crate) fn connections(&self, surface: &'static str, change: i64) {
-        self.connections.get_or_create(&Surface { surface }).inc_by(change);
+        self.connections
+            .get_or_create(&Surface { surface })
+            .inc_by(change);
     }
 
     /// The metrics as text, with the present state of the store.
@@ -143,11 +197,21 @@ impl Metrics {
         disk: u64,
     ) -> Result<String, fmt::Error> {
         for (name, head) in heads {
-            let labels =
-                Log { accord: name.accord.clone(), channel: name.channel.clone(), origin: name.origin.clone() };
-            self.sizes.get_or_create(&labels).set(i64::try_from(head.size).unwrap_or(i64::MAX));
+            let labels = Log {
+                accord: name.accord.clone(),
+                channel: name.channel.clone(),
+                origin: name.origin.clone(),
+            };
+            self.sizes
+                .get_or_create(&labels)
+                .set(i64::try_from(head.size).unwrap_or(i64::MAX));
         }
-        self.refused_logs.set(heads.iter().filter(|(_, head)| head.refused.is_some()).count() as i64);
+        self.refused_logs.set(
+            heads
+                .iter()
+                .filter(|(_, head)| head.refused.is_some())
+                .count() as i64,
+        );
         self.writable.set(i64::from(writable));
         self.disk.set(disk);
         let mut text = String::new();

@@ -61,8 +61,21 @@ impl Node {
     /// # Errors
     /// When a key file or the store cannot be opened, or another process has the folder.
     pub fn open(config: Config, clock: Clock) -> Result<Arc<Node>, NodeError> {
+        Node::open_with(config, clock, |options| options)
+    }
+
+    /// As [`Node::open`], with changed options of the store, such as a meter between it and its
+    /// files.
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn open_with(
+        config: Config,
+        clock: Clock,
+        change: impl FnOnce(Options) -> Options,
+    ) -> Result<Arc<Node>, NodeError> {
         let keys = Keys::load(&config)?;
-        let options = Options::new(clock.as_fn()).cache_bytes(config.limits.cache_bytes);
+        let options = change(Options::new(clock.as_fn()).cache_bytes(config.limits.cache_bytes));
         let store = Store::open(&config.data, options)?;
         let accords = Accords::load(&store)?;
         let me = keys.member_entry(&config);
@@ -130,12 +143,19 @@ impl Node {
     ///
     /// # Errors
     /// What the store said; then nothing has changed.
-    pub async fn add(&self, objects: Vec<Object>, label: Label) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn add(
+        &self,
+        objects: Vec<Object>,
+        label: Label,
+    ) -> Result<Vec<Outcome>, StoreError> {
         self.begin_automation().await?;
         let label = self.with_own_code(label);
         match self.execute(Command::Add { objects, label }).await? {
             Reply::Added(outcomes) => {
-                let added = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Added(_))).count();
+                let added = outcomes
+                    .iter()
+                    .filter(|outcome| matches!(outcome, Outcome::Added(_)))
+                    .count();
                 self.metrics.added(added);
                 Ok(outcomes)
             }
@@ -170,7 +190,12 @@ impl Node {
     ///
     /// # Errors
     /// Why it cannot be installed, or that the root key is not here.
-    pub async fn offer_accord(&self, note: Vec<u8>, ratify: bool, who: &str) -> Result<Offered, NodeError> {
+    pub async fn offer_accord(
+        &self,
+        note: Vec<u8>,
+        ratify: bool,
+        who: &str,
+    ) -> Result<Offered, NodeError> {
         let _alone = self.accords_change.lock().await;
         let root = match (ratify, self.keys.root()) {
             (true, None) => {
@@ -189,7 +214,11 @@ impl Node {
                 what: "accord".into(),
                 who: who.to_owned(),
                 count: offered.new_signatures as u64,
-                why: format!("version {}, ratified by {}", accord.version, joined(offered.accord.ratified().iter())),
+                why: format!(
+                    "version {}, ratified by {}",
+                    accord.version,
+                    joined(offered.accord.ratified().iter())
+                ),
                 policy: accord.name.clone(),
                 ..self.record()
             }])
@@ -204,15 +233,24 @@ impl Node {
     ///
     /// # Errors
     /// What the store said.
-    pub(crate) async fn merge_ratifications(&self, note: &[u8], from: &str) -> Result<(), NodeError> {
+    pub(crate) async fn merge_ratifications(
+        &self,
+        note: &[u8],
+        from: &str,
+    ) -> Result<(), NodeError> {
         let _alone = self.accords_change.lock().await;
         let mut accords = Accords::clone(&self.accords());
-        let Some(accord) = accords.merge_known(note) else { return Ok(()) };
+        let Some(accord) = accords.merge_known(note) else {
+            return Ok(());
+        };
         let name = accord.accord().name.clone();
         self.audit(vec![AuditRecord {
             what: "accord".into(),
             who: from.to_owned(),
-            why: format!("ratifications heard; now ratified by {}", joined(accord.ratified().iter())),
+            why: format!(
+                "ratifications heard; now ratified by {}",
+                joined(accord.ratified().iter())
+            ),
             policy: name.clone(),
             ..self.record()
         }])
@@ -231,7 +269,8 @@ impl Node {
         self.pins.replace(accords.pins(&self.config.code));
         *write(&self.collections) = listings(&accords, &self.config);
         *write(&self.accords) = Arc::new(accords);
-        self.accords_changed.send_modify(|generation| *generation += 1);
+        self.accords_changed
+            .send_modify(|generation| *generation += 1);
         Ok(())
     }
 
@@ -288,7 +327,12 @@ impl Node {
 
     /// The collections that national tools see: `national`, then every channel in force.
     pub fn collections(&self) -> Arc<[Listing]> {
-        Arc::clone(&self.collections.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .collections
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// The TLS keys that may connect.
@@ -348,7 +392,10 @@ impl Node {
 
     /// Where the servers listen (members, national), once they do.
     pub fn listening(&self) -> (Option<String>, Option<String>) {
-        self.listening.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.listening
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn set_listening(&self, members: String, national: String) {
@@ -382,7 +429,9 @@ pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 }
 
 pub(crate) fn unexpected(reply: &Reply) -> StoreError {
-    StoreError::Stopped { cause: format!("it answered {reply:?} to another question") }
+    StoreError::Stopped {
+        cause: format!("it answered {reply:?} to another question"),
+    }
 }
 
 pub(crate) fn joined<'a>(codes: impl Iterator<Item = &'a String>) -> String {
@@ -399,10 +448,20 @@ fn listings(accords: &Accords, config: &Config) -> Arc<[Listing]> {
         "This member's own objects, whether released or not.",
     )];
     for channel in accords.channels(&config.code) {
-        let Some(in_force) = channel.in_force() else { continue };
+        let Some(in_force) = channel.in_force() else {
+            continue;
+        };
         let accord = &channel.accord.accord().name;
-        let description = format!("Shared under the accord {accord} among {}.", joined(in_force.members.iter()));
-        listings.push(Listing::channel(accord, &channel.name, &in_force.channel.title, &description));
+        let description = format!(
+            "Shared under the accord {accord} among {}.",
+            joined(in_force.members.iter())
+        );
+        listings.push(Listing::channel(
+            accord,
+            &channel.name,
+            &in_force.channel.title,
+            &description,
+        ));
     }
     listings.into()
 }

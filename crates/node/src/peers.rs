@@ -47,14 +47,28 @@ impl Peers {
 
     pub(crate) fn succeeded(&self, log: &LogName, at: Timestamp) {
         let mut peers = self.lock();
-        let pulled = peers.entry(log.origin.clone()).or_default().logs.entry(log.clone()).or_default();
-        *pulled = Pulled { last_success: Some(at), last_failure: pulled.last_failure, ..Pulled::default() };
+        let pulled = peers
+            .entry(log.origin.clone())
+            .or_default()
+            .logs
+            .entry(log.clone())
+            .or_default();
+        *pulled = Pulled {
+            last_success: Some(at),
+            last_failure: pulled.last_failure,
+            ..Pulled::default()
+        };
     }
 
     /// Remembers a failure; answers with the number of failures in a row.
     pub(crate) fn failed(&self, log: &LogName, at: Timestamp, why: String) -> u32 {
         let mut peers = self.lock();
-        let pulled = peers.entry(log.origin.clone()).or_default().logs.entry(log.clone()).or_default();
+        let pulled = peers
+            .entry(log.origin.clone())
+            .or_default()
+            .logs
+            .entry(log.clone())
+            .or_default();
         pulled.last_failure = Some(at);
         pulled.last_error = Some(why);
         pulled.failures = pulled.failures.saturating_add(1);

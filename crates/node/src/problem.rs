@@ -15,7 +15,12 @@ pub(crate) struct Fault(pub(crate) Problem);
 
 impl Fault {
     /// A problem of this kind.
-    pub(crate) fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Fault {
+    pub(crate) fn new(
+        status: StatusCode,
+        kind: &str,
+        title: &str,
+        detail: impl Into<String>,
+    ) -> Fault {
         Fault(Problem {
             kind: format!("urn:kurultai:problem:{kind}"),
             title: title.to_owned(),
@@ -26,11 +31,21 @@ impl Fault {
     }
 
     pub(crate) fn request(detail: impl Into<String>) -> Fault {
-        Fault::new(StatusCode::BAD_REQUEST, "request", "The request is malformed", detail)
+        Fault::new(
+            StatusCode::BAD_REQUEST,
+            "request",
+            "The request is malformed",
+            detail,
+        )
     }
 
     pub(crate) fn not_found() -> Fault {
-        Fault::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", "There is nothing here for you.")
+        Fault::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "There is nothing here",
+            "There is nothing here for you.",
+        )
     }
 
     pub(crate) fn method() -> Fault {
@@ -51,14 +66,36 @@ impl From<NodeError> for Fault {
     fn from(error: NodeError) -> Fault {
         let detail = error.to_string();
         let (status, kind, title) = match error.class() {
-            ErrorClass::Request => (StatusCode::BAD_REQUEST, "request", "The request is malformed"),
-            ErrorClass::Unknown => (StatusCode::NOT_FOUND, "not-found", "There is no such thing here"),
-            ErrorClass::Conflict => (StatusCode::CONFLICT, "conflict", "The request contradicts what is held"),
-            ErrorClass::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
-            ErrorClass::Unavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The node accepts nothing at present")
-            }
-            ErrorClass::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The node failed"),
+            ErrorClass::Request => (
+                StatusCode::BAD_REQUEST,
+                "request",
+                "The request is malformed",
+            ),
+            ErrorClass::Unknown => (
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "There is no such thing here",
+            ),
+            ErrorClass::Conflict => (
+                StatusCode::CONFLICT,
+                "conflict",
+                "The request contradicts what is held",
+            ),
+            ErrorClass::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The request is too large",
+            ),
+            ErrorClass::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The node accepts nothing at present",
+            ),
+            ErrorClass::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The node failed",
+            ),
         };
         let mut fault = Fault::new(status, kind, title, detail);
         if let NodeError::Request { pointer, .. } = error {
@@ -87,12 +124,16 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Our own struct of strings and numbers always serialises.
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }

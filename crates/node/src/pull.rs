@@ -68,13 +68,21 @@ pub(crate) async fn now(node: &Arc<Node>, request: &PullRequest) -> Result<PullR
     let mut tasks = JoinSet::new();
     let mut named = request.peer.is_none();
     for partner in partners(node) {
-        if request.peer.as_ref().is_some_and(|code| *code != partner.member.code) {
+        if request
+            .peer
+            .as_ref()
+            .is_some_and(|code| *code != partner.member.code)
+        {
             continue;
         }
         named = true;
         let peer = connect(node, &partner.member)?;
         for channel in partner.channels {
-            if request.channel.as_ref().is_some_and(|name| *name != channel.full_name()) {
+            if request
+                .channel
+                .as_ref()
+                .is_some_and(|name| *name != channel.full_name())
+            {
                 continue;
             }
             let (node, peer, code) = (Arc::clone(node), peer.clone(), partner.member.code.clone());
@@ -85,12 +93,20 @@ pub(crate) async fn now(node: &Arc<Node>, request: &PullRequest) -> Result<PullR
                     Ok((from, to)) => (from, to, None),
                     Err(error) => (0, 0, Some(error.to_string())),
                 };
-                PullResult { peer: code, channel: name, from, to, error }
+                PullResult {
+                    peer: code,
+                    channel: name,
+                    from,
+                    to,
+                    error,
+                }
             });
         }
     }
     if !named {
-        return Err(NodeError::Unknown { what: format!("partner {}", request.peer.as_deref().unwrap_or_default()) });
+        return Err(NodeError::Unknown {
+            what: format!("partner {}", request.peer.as_deref().unwrap_or_default()),
+        });
     }
     let mut logs = tasks.join_all().await;
     logs.sort_by(|a, b| (&a.peer, &a.channel).cmp(&(&b.peer, &b.channel)));
@@ -103,7 +119,12 @@ fn partners(node: &Node) -> Vec<Partner> {
     let accords = node.accords();
     let mut partners: BTreeMap<(String, String, [u8; 32]), Partner> = BTreeMap::new();
     for signed in accords.all() {
-        for member in signed.accord().members.iter().filter(|member| member.code != *own) {
+        for member in signed
+            .accord()
+            .members
+            .iter()
+            .filter(|member| member.code != *own)
+        {
             let key = (member.code.clone(), member.url.clone(), member.tls);
             let partner = partners.entry(key).or_insert_with(|| Partner {
                 member: member.clone(),
@@ -114,10 +135,16 @@ fn partners(node: &Node) -> Vec<Partner> {
         }
     }
     for channel in accords.channels(own) {
-        let Some(in_force) = channel.in_force() else { continue };
+        let Some(in_force) = channel.in_force() else {
+            continue;
+        };
         for code in in_force.members.iter().filter(|code| *code != own) {
-            let Some(member) = channel.accord.accord().member(code) else { continue };
-            if let Some(partner) = partners.get_mut(&(member.code.clone(), member.url.clone(), member.tls)) {
+            let Some(member) = channel.accord.accord().member(code) else {
+                continue;
+            };
+            if let Some(partner) =
+                partners.get_mut(&(member.code.clone(), member.url.clone(), member.tls))
+            {
                 partner.channels.push(channel.clone());
             }
         }
@@ -126,27 +153,49 @@ fn partners(node: &Node) -> Vec<Partner> {
 }
 
 fn connect(node: &Node, member: &Member) -> Result<Peer, NodeError> {
-    Peer::new(node.keys().tls(), &member.url, member.tls)
-        .map_err(|error| NodeError::Config { place: "the node's TLS key".into(), why: error.to_string() })
+    Peer::new(node.keys().tls(), &member.url, member.tls).map_err(|error| NodeError::Config {
+        place: "the node's TLS key".into(),
+        why: error.to_string(),
+    })
 }
 
 fn start(node: &Arc<Node>, partner: Partner, tasks: &mut JoinSet<()>) {
     let peer = match connect(node, &partner.member) {
         Ok(peer) => peer,
-        Err(error) => return tracing::error!(%error, peer = partner.member.code, "the partner cannot be followed"),
+        Err(error) => {
+            return tracing::error!(%error, peer = partner.member.code, "the partner cannot be followed");
+        }
     };
     let mut bells = HashMap::new();
     for channel in partner.channels {
         let bell = Arc::new(Notify::new());
         let log = channel.log(&partner.member.code);
         bells.insert((log.accord.clone(), log.channel.clone()), Arc::clone(&bell));
-        tasks.spawn(keep_pulling(Arc::clone(node), peer.clone(), channel, partner.member.code.clone(), bell));
+        tasks.spawn(keep_pulling(
+            Arc::clone(node),
+            peer.clone(),
+            channel,
+            partner.member.code.clone(),
+            bell,
+        ));
     }
-    tasks.spawn(listen(Arc::clone(node), peer, partner.member.code, partner.accords, bells));
+    tasks.spawn(listen(
+        Arc::clone(node),
+        peer,
+        partner.member.code,
+        partner.accords,
+        bells,
+    ));
 }
 
 /// Pulls one log for as long as the task lives.
-async fn keep_pulling(node: Arc<Node>, peer: Peer, channel: Channel, code: String, bell: Arc<Notify>) {
+async fn keep_pulling(
+    node: Arc<Node>,
+    peer: Peer,
+    channel: Channel,
+    code: String,
+    bell: Arc<Notify>,
+) {
     let log = channel.log(&code);
     let mut failures = 0_u32;
     loop {
@@ -165,8 +214,15 @@ async fn keep_pulling(node: Arc<Node>, peer: Peer, channel: Channel, code: Strin
                 failures += 1;
                 tracing::debug!(%log, %error, failures, "pull failed");
                 // A refused log stays refused until the operator acts: ask rarely, stay quiet.
-                let refused = matches!(error, PullError::Refused { .. } | PullError::Contradiction { .. });
-                let pause = if refused { Duration::from_secs(RETRY_SECS_MAX) } else { backoff(failures) };
+                let refused = matches!(
+                    error,
+                    PullError::Refused { .. } | PullError::Contradiction { .. }
+                );
+                let pause = if refused {
+                    Duration::from_secs(RETRY_SECS_MAX)
+                } else {
+                    backoff(failures)
+                };
                 let at_least = Duration::from_secs(RETRY_SECS_MIN).min(pause);
                 // Not even a partner that rings all the time makes a failing pull run hot.
                 tokio::time::sleep(at_least).await;
@@ -209,7 +265,10 @@ async fn listen(
     }
 }
 
-fn heard(event: Result<Option<sync::events::Wake>, FetchError>, code: &str) -> Option<sync::events::Wake> {
+fn heard(
+    event: Result<Option<sync::events::Wake>, FetchError>,
+    code: &str,
+) -> Option<sync::events::Wake> {
     event.unwrap_or_else(|error| {
         tracing::debug!(peer = code, %error, "the wake-ups ended");
         None
@@ -222,7 +281,9 @@ async fn compare(node: &Node, peer: &Peer, code: &str, accords: &[Arc<SignedAcco
         if signed.ratified().len() == signed.accord().members.len() {
             continue;
         }
-        let Ok(note) = peer.accord(&signed.accord().name).await else { continue };
+        let Ok(note) = peer.accord(&signed.accord().name).await else {
+            continue;
+        };
         if let Err(error) = node.merge_ratifications(&note, code).await {
             tracing::warn!(peer = code, %error, "ratifications could not be kept");
         }
@@ -230,7 +291,12 @@ async fn compare(node: &Node, peer: &Peer, code: &str, accords: &[Arc<SignedAcco
 }
 
 /// One pull of one log; answers with the sizes before and after.
-async fn once(node: &Arc<Node>, peer: &Peer, channel: &Channel, code: &str) -> Result<(u64, u64), PullError> {
+async fn once(
+    node: &Arc<Node>,
+    peer: &Peer,
+    channel: &Channel,
+    code: &str,
+) -> Result<(u64, u64), PullError> {
     let log = channel.log(code);
     let turn = node.pull_turns().of(&log);
     let _turn = turn.lock().await;
@@ -247,8 +313,18 @@ async fn once(node: &Arc<Node>, peer: &Peer, channel: &Channel, code: &str) -> R
     pulled
 }
 
-async fn pull(node: &Arc<Node>, peer: &Peer, channel: &Channel, code: &str) -> Result<(u64, u64), PullError> {
-    let view = View::new(Arc::clone(&channel.accord), &channel.name, code, node.keys().cosigners())?;
+async fn pull(
+    node: &Arc<Node>,
+    peer: &Peer,
+    channel: &Channel,
+    code: &str,
+) -> Result<(u64, u64), PullError> {
+    let view = View::new(
+        Arc::clone(&channel.accord),
+        &channel.name,
+        code,
+        node.keys().cosigners(),
+    )?;
     let source = peer.log(&channel.accord.accord().name, &channel.name);
     let clock = node.clock().clone();
     let clock: sync::Clock = Arc::new(move || clock.now());
@@ -273,13 +349,22 @@ async fn pull(node: &Arc<Node>, peer: &Peer, channel: &Channel, code: &str) -> R
             Ok((progress.from, progress.to))
         }
         // A log begins with its first release; until then there is nothing to pull.
-        Err(PullError::Fetch { path, error: FetchError::NotFound }) if path == "checkpoint" => {
+        Err(PullError::Fetch {
+            path,
+            error: FetchError::NotFound,
+        }) if path == "checkpoint" => {
             let name = view.log().clone();
-            let held = node.read(move |store| store.head(&name)).await?.map_or(0, |head| head.size);
+            let held = node
+                .read(move |store| store.head(&name))
+                .await?
+                .map_or(0, |head| head.size);
             if held == 0 {
                 return Ok((0, 0));
             }
-            Err(PullError::Fetch { path, error: FetchError::NotFound })
+            Err(PullError::Fetch {
+                path,
+                error: FetchError::NotFound,
+            })
         }
         Err(error) => Err(error),
     }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use log::{Action, Entry};
 use model::{Hash, Label};
 use policy::{Attribution, Decision, ReleaseMode, Subject, Trigger, decide, releasable};
-use store::{Change, Command, LogName, Record, Reply, Signer, Store, StoreError};
+use store::{Change, Command, LogName, Query, Record, Reply, Signer, Store, StoreError};
 
 use crate::accords::Channel;
 use crate::admin::types::{
@@ -75,22 +75,35 @@ impl Node {
                 .await?;
             cursor = next;
             let Some(batch) = batch else { break };
-            self.release_batch(&channel, batch, &trigger, request.explain, &mut companions_seen, &mut report).await?;
+            self.release_batch(
+                &channel,
+                batch,
+                &trigger,
+                request.explain,
+                &mut companions_seen,
+                &mut report,
+            )
+            .await?;
         }
         for unknown in cursor.unknown() {
             report.unknown += 1;
-            push(&mut report, ObjectResult {
-                id: unknown,
-                version: None,
-                label: None,
-                outcome: ReleaseOutcome::Unknown,
-                why: vec!["this node does not hold it; add it first".to_owned()],
-                companion: false,
-            });
+            push(
+                &mut report,
+                ObjectResult {
+                    id: unknown,
+                    version: None,
+                    label: None,
+                    outcome: ReleaseOutcome::Unknown,
+                    why: vec!["this node does not hold it; add it first".to_owned()],
+                    companion: false,
+                },
+            );
         }
-        report.results.sort_by(|a, b| a.outcome.cmp(&b.outcome));
+        report.results.sort_by_key(|result| result.outcome);
         let own = channel.log(&self.config().code);
-        report.size = self.read(move |store| Ok(store.head(&own)?.map_or(0, |head| head.size))).await?;
+        report.size = self
+            .read(move |store| Ok(store.head(&own)?.map_or(0, |head| head.size)))
+            .await?;
         Ok(report)
     }
 
@@ -107,7 +120,9 @@ impl Node {
         let judge = Judge {
             channel: channel.clone(),
             own: channel.log(&self.config().code),
-            mode: self.config().mode(&channel.accord.accord().name, &channel.name),
+            mode: self
+                .config()
+                .mode(&channel.accord.accord().name, &channel.name),
             trigger: trigger.clone(),
         };
         let seen = std::mem::take(companions_seen);
@@ -135,17 +150,19 @@ impl Node {
                     report.companions += usize::from(one.companion);
                 }
             }
-            if report.results.len() < ADMIN_ITEMS_MAX {
-                report.results.push(ObjectResult {
-                    id: one.record.id.to_string(),
-                    version: one.record.version.map(|version| version.to_string()),
-                    label: Some(one.label.to_string()),
-                    outcome: one.outcome,
-                    why: one.why.to_vec(),
-                    companion: one.companion,
-                });
-            } else {
-                report.results_omitted += 1;
+            // Automation has nobody to read a list.
+            if *trigger != Trigger::Automation {
+                push(
+                    report,
+                    ObjectResult {
+                        id: one.record.id.to_string(),
+                        version: one.record.version.map(|version| version.to_string()),
+                        label: Some(one.label.to_string()),
+                        outcome: one.outcome,
+                        why: one.why.to_vec(),
+                        companion: one.companion,
+                    },
+                );
             }
             permitted.push(one);
         }
@@ -160,24 +177,43 @@ impl Node {
             let rest = permitted.split_off(permitted.len().min(RELEASE_BATCH_OBJECTS));
             let changes = permitted
                 .iter()
-                .map(|one| self.change(Action::Release, &one.record, &one.label, Some(one.record.object)))
+                .map(|one| {
+                    self.change(
+                        Action::Release,
+                        &one.record,
+                        &one.label,
+                        Some(one.record.object),
+                    )
+                })
                 .collect::<Result<Vec<_>, _>>()?;
             let count = changes.len();
             let already = self.append(&own, changes, &signer).await?;
-            self.metrics().released("released", count - already.min(count));
+            self.metrics()
+                .released("released", count - already.min(count));
             permitted = rest;
         }
         Ok(())
     }
 
     /// Writes what was decided to the audit log, one record for each reason.
-    async fn account(&self, channel: &Channel, decided: &[Decided], who: &str) -> Result<(), NodeError> {
+    async fn account(
+        &self,
+        channel: &Channel,
+        decided: &[Decided],
+        who: &str,
+    ) -> Result<(), NodeError> {
         let mut groups: Vec<(ReleaseOutcome, Arc<Vec<String>>, Vec<String>)> = Vec::new();
         for one in decided {
-            let same = groups.iter_mut().find(|(outcome, why, _)| *outcome == one.outcome && *why == one.why);
+            let same = groups
+                .iter_mut()
+                .find(|(outcome, why, _)| *outcome == one.outcome && *why == one.why);
             match same {
                 Some((_, _, ids)) => ids.push(one.record.id.to_string()),
-                None => groups.push((one.outcome, Arc::clone(&one.why), vec![one.record.id.to_string()])),
+                None => groups.push((
+                    one.outcome,
+                    Arc::clone(&one.why),
+                    vec![one.record.id.to_string()],
+                )),
             }
         }
         let mut records = Vec::new();
@@ -211,7 +247,13 @@ impl Node {
     }
 
     /// One change of the own log: what goes out about a record.
-    fn change(&self, action: Action, record: &Record, label: &str, object: Option<store::Seq>) -> Result<Change, NodeError> {
+    fn change(
+        &self,
+        action: Action,
+        record: &Record,
+        label: &str,
+        object: Option<store::Seq>,
+    ) -> Result<Change, NodeError> {
         Ok(Change {
             entry: Entry {
                 action,
@@ -229,8 +271,17 @@ impl Node {
     }
 
     /// Appends to the own log; answers with the number of changes that changed nothing.
-    async fn append(&self, own: &LogName, changes: Vec<Change>, signer: &Signer) -> Result<usize, NodeError> {
-        let command = Command::Append { log: own.clone(), changes, signer: Arc::clone(signer) };
+    async fn append(
+        &self,
+        own: &LogName,
+        changes: Vec<Change>,
+        signer: &Signer,
+    ) -> Result<usize, NodeError> {
+        let command = Command::Append {
+            log: own.clone(),
+            changes,
+            signer: Arc::clone(signer),
+        };
         match self.execute(command).await? {
             Reply::Logged { already, .. } => Ok(already),
             reply => Err(unexpected(&reply).into()),
@@ -238,7 +289,8 @@ impl Node {
     }
 
     fn channel_signer(&self, channel: &Channel) -> Result<Signer, NodeError> {
-        self.keys().signer(&channel.accord.log_origin(self.me(), &channel.name))
+        self.keys()
+            .signer(&channel.accord.log_origin(self.me(), &channel.name))
     }
 
     /// The channel, or why it is not there.
@@ -247,17 +299,25 @@ impl Node {
             return Ok(channel);
         }
         let Some((accord, name)) = full_name.split_once('/') else {
-            return Err(NodeError::request(format!("{full_name:?} is not a channel; write <accord>/<channel>")));
+            return Err(NodeError::request(format!(
+                "{full_name:?} is not a channel; write <accord>/<channel>"
+            )));
         };
         let accords = self.accords();
-        let standing = accords.get(accord).and_then(|signed| Some((signed, signed.accord().channel(name)?)));
+        let standing = accords
+            .get(accord)
+            .and_then(|signed| Some((signed, signed.accord().channel(name)?)));
         Err(match standing {
-            None => NodeError::Unknown { what: format!("channel {full_name}") },
-            Some((signed, channel)) if !channel.members.contains(&self.config().code) => NodeError::accord(format!(
-                "the accord {} does not name this member ({}) for channel {name}",
-                signed.accord().name,
-                self.config().code
-            )),
+            None => NodeError::Unknown {
+                what: format!("channel {full_name}"),
+            },
+            Some((signed, channel)) if !channel.members.contains(&self.config().code) => {
+                NodeError::accord(format!(
+                    "the accord {} does not name this member ({}) for channel {name}",
+                    signed.accord().name,
+                    self.config().code
+                ))
+            }
             Some((signed, _)) => NodeError::accord(format!(
                 "channel {full_name} is not in force for this member: the accord is ratified by {}; \
                  it takes this member and one more of the channel",
@@ -272,11 +332,29 @@ impl Node {
 
 /// Who asks, for the account; a request without a name is the operator's.
 fn named(who: &str) -> String {
-    if who.trim().is_empty() { "operator".to_owned() } else { who.trim().to_owned() }
+    if who.trim().is_empty() {
+        "operator".to_owned()
+    } else {
+        who.trim().to_owned()
+    }
 }
 
+/// Lists a result. A full list drops successes first: what failed is what the person must see.
 fn push(report: &mut ReleaseReport, result: ObjectResult) {
-    if report.results.len() < ADMIN_ITEMS_MAX { report.results.push(result) } else { report.results_omitted += 1 }
+    let fine = |outcome| matches!(outcome, ReleaseOutcome::Released | ReleaseOutcome::Already);
+    if report.results.len() < ADMIN_ITEMS_MAX {
+        report.results.push(result);
+        return;
+    }
+    report.results_omitted += 1;
+    if !fine(result.outcome)
+        && let Some(place) = report
+            .results
+            .iter()
+            .rposition(|listed| fine(listed.outcome))
+    {
+        report.results[place] = result;
+    }
 }
 
 /// What decides about the objects of one batch.
@@ -299,10 +377,11 @@ impl Judge {
         seen: &mut HashSet<(model::Id, Option<Hash>)>,
     ) -> Result<Vec<Decided>, StoreError> {
         let mut memo = HashMap::new();
+        let shown = self.shown(store, &batch)?;
         let mut decided = Vec::with_capacity(batch.len());
         for record in batch {
             seen.insert((record.id.clone(), Some(record.hash)));
-            decided.push(self.one(store, record, false, &mut memo)?);
+            decided.push(self.one(store, record, false, &shown, &mut memo)?);
         }
         let permitted: Vec<Record> = decided
             .iter()
@@ -310,9 +389,11 @@ impl Judge {
             .map(|one| one.record.clone())
             .collect();
         // Companions go first, so that a partner never shows an object before its marking.
-        let mut all = Vec::new();
-        for record in companions::of(store, &permitted, seen)? {
-            all.push(self.one(store, record, true, &mut memo)?);
+        let companions = companions::of(store, &permitted, seen)?;
+        let shown = self.shown(store, &companions)?;
+        let mut all = Vec::with_capacity(companions.len() + decided.len());
+        for record in companions {
+            all.push(self.one(store, record, true, &shown, &mut memo)?);
         }
         all.append(&mut decided);
         Ok(all)
@@ -323,9 +404,14 @@ impl Judge {
         store: &Store,
         record: Record,
         companion: bool,
+        shown: &HashSet<Hash>,
         memo: &mut HashMap<Class, Verdict>,
     ) -> Result<Decided, StoreError> {
-        let class = (Arc::clone(&record.assigned), Arc::clone(&record.marks), record.id.type_name().to_owned());
+        let class = (
+            Arc::clone(&record.assigned),
+            Arc::clone(&record.marks),
+            record.id.type_name().to_owned(),
+        );
         let (mut outcome, label, mut why) = match memo.get(&class) {
             Some(verdict) => verdict.clone(),
             None => {
@@ -335,11 +421,17 @@ impl Judge {
                 verdict
             }
         };
-        if outcome == ReleaseOutcome::Released && self.shows(store, &record)? {
+        if outcome == ReleaseOutcome::Released && shown.contains(&record.hash) {
             outcome = ReleaseOutcome::Already;
             why = Arc::new(vec!["the channel shows this version already".to_owned()]);
         }
-        Ok(Decided { record, label, outcome, why, companion })
+        Ok(Decided {
+            record,
+            label,
+            outcome,
+            why,
+            companion,
+        })
     }
 
     fn verdict(&self, label: &Label, kind: &str) -> Verdict {
@@ -354,22 +446,46 @@ impl Judge {
             // it nothing may enter such a channel.
             let why = "the channel hides the source of what it carries, and this version cannot redact yet; \
                        choose a channel with attribution \"origin\"";
-            return (ReleaseOutcome::Refused, text, Arc::new(vec![why.to_owned()]));
+            return (
+                ReleaseOutcome::Refused,
+                text,
+                Arc::new(vec![why.to_owned()]),
+            );
         }
         let hard = releasable(&subject, &in_force);
         let (outcome, why) = match decide(hard, &self.mode, &subject, &self.trigger) {
             Decision::Permit { rule } => (ReleaseOutcome::Released, vec![rule]),
             Decision::Wait { rule } => (ReleaseOutcome::Waiting, vec![rule]),
-            Decision::Refuse { reasons } => {
-                (ReleaseOutcome::Refused, reasons.iter().map(ToString::to_string).collect())
-            }
+            Decision::Refuse { reasons } => (
+                ReleaseOutcome::Refused,
+                reasons.iter().map(ToString::to_string).collect(),
+            ),
         };
         (outcome, text, Arc::new(why))
     }
 
-    /// Whether the channel shows this very version from this member's log.
-    fn shows(&self, store: &Store, record: &Record) -> Result<bool, StoreError> {
-        let shown = store.versions(&self.own.collection(), &record.id)?;
-        Ok(shown.iter().any(|held| held.hash == record.hash && held.log.as_ref() == Some(&self.own)))
+    /// Which versions of these objects the channel shows from this member's log.
+    fn shown(&self, store: &Store, batch: &[Record]) -> Result<HashSet<Hash>, StoreError> {
+        let mut shown = HashSet::new();
+        let ids = batch.iter().map(|record| record.id.clone()).collect();
+        let mut query = Query {
+            ids,
+            all_versions: true,
+            limit: store::limits::PAGE_RECORDS_MAX,
+            ..Query::default()
+        };
+        while !query.ids.is_empty() {
+            let page = store.page(&self.own.collection(), &query)?;
+            query.after = page.records.last().map(|record| record.seq);
+            let own = page
+                .records
+                .iter()
+                .filter(|record| record.log.as_ref() == Some(&self.own));
+            shown.extend(own.map(|record| record.hash));
+            if !page.more {
+                break;
+            }
+        }
+        Ok(shown)
     }
 }

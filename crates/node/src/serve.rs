@@ -22,7 +22,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use store::Event;
+use store::{Command, Event};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
@@ -35,7 +35,8 @@ use crate::config::{Config, LogFormat, TlsFiles};
 use crate::error::NodeError;
 use crate::http;
 use crate::limits::{
-    ADMIN_CONNECTIONS_MAX, HANDSHAKE_SECS_MAX, NATIONAL_CONNECTIONS_MAX, READS_FLUSH_SECS, SHUTDOWN_SECS_MAX,
+    ADMIN_CONNECTIONS_MAX, HANDSHAKE_SECS_MAX, NATIONAL_CONNECTIONS_MAX, PROBE_SECS,
+    READS_FLUSH_SECS, SHUTDOWN_SECS_MAX,
 };
 use crate::node::{Node, blocking, stopped};
 use crate::problem::Fault;
@@ -66,7 +67,12 @@ impl Listeners {
             })
         };
         let path = config.data.join(ADMIN_SOCKET);
-        let io = |error| NodeError::io(format!("the socket {} cannot be made", path.display()), error);
+        let io = |error| {
+            NodeError::io(
+                format!("the socket {} cannot be made", path.display()),
+                error,
+            )
+        };
         // The store's lock says that no other process serves this folder, so a socket that lies
         // here was left by one that was killed.
         match std::fs::remove_file(&path) {
@@ -88,9 +94,19 @@ impl Listeners {
 /// # Errors
 /// When TLS keys cannot be used or a server stops by itself.
 pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError> {
-    let address = |listener: &TcpListener| listener.local_addr().map(|at| at.to_string()).unwrap_or_default();
+    let address = |listener: &TcpListener| {
+        listener
+            .local_addr()
+            .map(|at| at.to_string())
+            .unwrap_or_default()
+    };
     node.set_listening(address(&listeners.members), address(&listeners.national));
-    let national_tls = node.config().national_tls.as_ref().map(national_tls).transpose()?;
+    let national_tls = node
+        .config()
+        .national_tls
+        .as_ref()
+        .map(national_tls)
+        .transpose()?;
     let auth = Arc::clone(node.auth());
     let host = Arc::new(host::TaxiiHost(Arc::clone(&node)));
     let taxii = blocking(move || taxii::router(host, auth)).await?;
@@ -111,7 +127,12 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
     );
     let mut tasks: JoinSet<Result<(), NodeError>> = JoinSet::new();
     tasks.spawn(members::listen(Arc::clone(&node), listeners.members));
-    tasks.spawn(national(Arc::clone(&node), listeners.national, surface(&node, taxii), national_tls));
+    tasks.spawn(national(
+        Arc::clone(&node),
+        listeners.national,
+        surface(&node, taxii),
+        national_tls,
+    ));
     tasks.spawn(operator(Arc::clone(&node), listeners.admin));
     for task in [
         tokio::spawn(release::automate(Arc::clone(&node))),
@@ -119,7 +140,9 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
         tokio::spawn(keep_accounts(Arc::clone(&node))),
     ] {
         tasks.spawn(async move {
-            task.await.map_err(|error| NodeError::Stopped { what: format!("a background task ({error})") })
+            task.await.map_err(|error| NodeError::Stopped {
+                what: format!("a background task ({error})"),
+            })
         });
     }
     let mut shutdown = node.shutdown();
@@ -133,14 +156,21 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
     }
     node.shut_down();
     let finish = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECS_MAX), finish).await.is_err() {
+    if tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECS_MAX), finish)
+        .await
+        .is_err()
+    {
         tracing::warn!("some requests did not finish in time");
     }
     tasks.shutdown().await;
     if let Err(error) = node.account_reads().await {
         tracing::warn!(%error, "what partners read could not be accounted for");
     }
-    let stop = AuditRecord { what: "stop".into(), who: node.config().code.clone(), ..node.record() };
+    let stop = AuditRecord {
+        what: "stop".into(),
+        who: node.config().code.clone(),
+        ..node.record()
+    };
     if let Err(error) = node.audit(vec![stop]).await {
         tracing::warn!(%error, "the stop could not be accounted for");
     }
@@ -153,7 +183,9 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
 pub fn log_to_stderr(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("KURULTAI_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // An error means that the process logs already, which is what was asked for.
     drop(match format {
         LogFormat::Text => lines.try_init(),
@@ -195,14 +227,26 @@ async fn ready(State(node): State<Arc<Node>>) -> Response {
     if node.ready() {
         return "ready\n".into_response();
     }
-    let why = health.reason.unwrap_or_else(|| "the node is shutting down".into());
-    Fault::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The node accepts nothing at present", why).into_response()
+    let why = health
+        .reason
+        .unwrap_or_else(|| "the node is shutting down".into());
+    Fault::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "The node accepts nothing at present",
+        why,
+    )
+    .into_response()
 }
 
 /// Metrics name partners and channels, so beyond this machine they take a user's credentials.
 async fn metrics(State(node): State<Arc<Node>>, headers: HeaderMap) -> Result<Response, Fault> {
     if !node.config().listen_national.ip().is_loopback()
-        && node.auth().authenticate(headers.get(header::AUTHORIZATION)).await.is_err()
+        && node
+            .auth()
+            .authenticate(headers.get(header::AUTHORIZATION))
+            .await
+            .is_err()
     {
         let mut response = Fault::new(
             StatusCode::UNAUTHORIZED,
@@ -211,18 +255,25 @@ async fn metrics(State(node): State<Arc<Node>>, headers: HeaderMap) -> Result<Re
             "Send the name and password, or the token, of a user.",
         )
         .into_response();
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"kurultai\""));
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            header::HeaderValue::from_static("Basic realm=\"kurultai\""),
+        );
         return Ok(response);
     }
-    let (heads, health, disk) =
-        node.read(|store| Ok((store.heads()?, store.health(), store.bytes_on_disk()))).await?;
+    let (heads, health, disk) = node
+        .read(|store| Ok((store.heads()?, store.health(), store.bytes_on_disk())))
+        .await?;
     let text = node
         .metrics()
         .render(&heads, health.writable, disk)
-        .map_err(|_| NodeError::Stopped { what: "the metrics writer".into() })?;
-    let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+        .map_err(|_| NodeError::Stopped {
+            what: "the metrics writer".into(),
+        })?;
+    let kind = [(
+        header::CONTENT_TYPE,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    )];
     Ok((kind, text).into_response())
 }
 
@@ -236,7 +287,9 @@ async fn national(
     let mut shutdown = node.shutdown();
     loop {
         // Waiting for a place leaves further clients in the system's own queue.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return Ok(());
+        };
         let accepted = tokio::select! {
             () = stopped(&mut shutdown) => {
                 drop(place);
@@ -257,7 +310,9 @@ async fn national(
                 None => http::serve(stream, service, node.shutdown()).await,
                 Some(acceptor) => {
                     let patience = Duration::from_secs(HANDSHAKE_SECS_MAX);
-                    if let Ok(Ok(stream)) = tokio::time::timeout(patience, acceptor.accept(stream)).await {
+                    if let Ok(Ok(stream)) =
+                        tokio::time::timeout(patience, acceptor.accept(stream)).await
+                    {
                         http::serve(stream, service, node.shutdown()).await;
                     }
                 }
@@ -273,7 +328,9 @@ async fn operator(node: Arc<Node>, listener: UnixListener) -> Result<(), NodeErr
     let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     let mut shutdown = node.shutdown();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return Ok(());
+        };
         let accepted = tokio::select! {
             () = stopped(&mut shutdown) => {
                 drop(place);
@@ -288,7 +345,9 @@ async fn operator(node: Arc<Node>, listener: UnixListener) -> Result<(), NodeErr
         let (shutdown, router) = (node.shutdown(), router.clone());
         tokio::spawn(async move {
             // The admin router counts its own answers, because it also runs without a socket.
-            let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+            let service = service_fn(move |request: Request<Incoming>| {
+                router.clone().oneshot(request.map(Body::new))
+            });
             http::serve(stream, service, shutdown).await;
             drop(place);
         });
@@ -340,15 +399,36 @@ fn national_tls(files: &TlsFiles) -> Result<TlsAcceptor, NodeError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Tries a small write while the store does not accept: callers that were told to come back later
+/// look at `/readyz`, so without this nobody would find out that there is space again.
+async fn recover(node: &Node) {
+    if node.store().health().writable {
+        return;
+    }
+    let key = "health/written".to_owned();
+    let command = Command::Put {
+        key,
+        value: Some(node.now().to_string().into_bytes()),
+    };
+    if node.execute(command).await.is_ok() {
+        tracing::info!("the store accepts again");
+    }
+}
+
 /// Writes down what happens without a request: refused logs at once, partners' reads in a while.
 async fn keep_accounts(node: Arc<Node>) {
     let mut events = node.events();
     let mut shutdown = node.shutdown();
     let mut flush = tokio::time::interval(Duration::from_secs(READS_FLUSH_SECS));
+    let mut probe = tokio::time::interval(Duration::from_secs(PROBE_SECS));
     loop {
         let written = tokio::select! {
             () = stopped(&mut shutdown) => return,
             _ = flush.tick() => node.account_reads().await,
+            _ = probe.tick() => {
+                recover(&node).await;
+                Ok(())
+            }
             event = events.recv() => match event {
                 Ok(Event::Refused(log)) => {
                     tracing::error!(%log, "this log is refused from now on; look at the evidence");

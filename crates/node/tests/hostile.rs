@@ -19,21 +19,40 @@ async fn state(running: &Running) -> String {
     status.peers.clear();
     let users: Vec<UserInfo> = running.get("/users").await;
     let mut audit: AuditPage = running.get("/audit").await;
-    audit.records.retain(|line| line.record.what != "partner-read");
-    let heads = running.node.read(|store| store.heads()).await.expect("heads");
-    let heads: Vec<_> = heads.into_iter().filter(|(log, _)| log.accord != "local").collect();
+    audit
+        .records
+        .retain(|line| line.record.what != "partner-read");
+    let heads = running
+        .node
+        .read(|store| store.heads())
+        .await
+        .expect("heads");
+    let heads: Vec<_> = heads
+        .into_iter()
+        .filter(|(log, _)| log.accord != "local")
+        .collect();
     status.logs.retain(|log| log.accord != "local");
-    format!("{}\n{users:?}\n{:?}\n{heads:?}", serde_json::to_string(&status).expect("json"), audit.records)
+    format!(
+        "{}\n{users:?}\n{:?}\n{heads:?}",
+        serde_json::to_string(&status).expect("json"),
+        audit.records
+    )
 }
 
 async fn pair() -> (Running, Running) {
     let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
     let note = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"])]);
     let (kz, kg) = (kz.start(Some(&note)).await, kg.start(Some(&note)).await);
-    kz.add(&bundle(&[indicator(1, "")]), "TLP:GREEN//REL KG").await;
+    kz.add(&bundle(&[indicator(1, "")]), "TLP:GREEN//REL KG")
+        .await;
     kz.release("steppe/alerts", &[&indicator_id(1)]).await;
     kg.until_shown("steppe/alerts", &[&indicator_id(1)]).await;
-    kz.until(async || kz.held("steppe/alerts", "KZ").await.is_some_and(|head| !head.cosignatures.is_empty())).await;
+    kz.until(async || {
+        kz.held("steppe/alerts", "KZ")
+            .await
+            .is_some_and(|head| !head.cosignatures.is_empty())
+    })
+    .await;
     (kz, kg)
 }
 
@@ -72,15 +91,21 @@ async fn admin_endpoints_refuse_and_change_nothing() {
             let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
             // A value that is no object is refused as one object inside a well-formed answer.
             if *path == "/objects" && status == StatusCode::OK {
-                let report: node::admin::types::AddReport = serde_json::from_slice(&answer).expect("report");
-                assert!(report.added == 0 && report.refused > 0, "{shown}: {report:?}");
+                let report: node::admin::types::AddReport =
+                    serde_json::from_slice(&answer).expect("report");
+                assert!(
+                    report.added == 0 && report.refused > 0,
+                    "{shown}: {report:?}"
+                );
                 continue;
             }
             assert!(status.is_client_error(), "{path} {shown}: {status}");
             assert_eq!(kind, "application/problem+json", "{path} {shown}");
             let problem: Problem = serde_json::from_slice(&answer).expect("problem details");
             assert_eq!(problem.status, status.as_u16());
-            assert!(problem.kind.starts_with("urn:kurultai:problem:") && !problem.detail.is_empty());
+            assert!(
+                problem.kind.starts_with("urn:kurultai:problem:") && !problem.detail.is_empty()
+            );
         }
     }
     for (method, path, expected) in [
@@ -97,18 +122,50 @@ async fn admin_endpoints_refuse_and_change_nothing() {
         (Method::GET, "/nowhere", 404),
     ] {
         let (status, kind, answer) = kz.ask(method, path, Body::empty()).await;
-        assert_eq!((status.as_u16(), kind.as_str()), (expected, "application/problem+json"), "{path}");
+        assert_eq!(
+            (status.as_u16(), kind.as_str()),
+            (expected, "application/problem+json"),
+            "{path}"
+        );
         let problem: Problem = serde_json::from_slice(&answer).expect("problem details");
         assert_eq!(problem.status, expected);
     }
     for (path, body, pointer) in [
-        ("/release", r#"{"channel":"steppe/alerts","selection":{}}"#, None),
-        ("/release", r#"{"channel":"alerts","selection":{"all":true}}"#, None),
-        ("/release", r#"{"channel":"steppe/alerts","selection":{"ids":["x"]}}"#, Some("/selection/ids/0")),
-        ("/release", r#"{"channel":"steppe/alerts","selection":{"hashes":["x"]}}"#, Some("/selection/hashes/0")),
-        ("/withdraw", r#"{"channel":"steppe/alerts","ids":[],"reason":"r"}"#, Some("/ids")),
-        ("/withdraw", r#"{"channel":"steppe/alerts","ids":["x"],"reason":"r"}"#, Some("/ids/0")),
-        ("/withdraw", r#"{"channel":"steppe/alerts","ids":["x"],"reason":" "}"#, Some("/reason")),
+        (
+            "/release",
+            r#"{"channel":"steppe/alerts","selection":{}}"#,
+            None,
+        ),
+        (
+            "/release",
+            r#"{"channel":"alerts","selection":{"all":true}}"#,
+            None,
+        ),
+        (
+            "/release",
+            r#"{"channel":"steppe/alerts","selection":{"ids":["x"]}}"#,
+            Some("/selection/ids/0"),
+        ),
+        (
+            "/release",
+            r#"{"channel":"steppe/alerts","selection":{"hashes":["x"]}}"#,
+            Some("/selection/hashes/0"),
+        ),
+        (
+            "/withdraw",
+            r#"{"channel":"steppe/alerts","ids":[],"reason":"r"}"#,
+            Some("/ids"),
+        ),
+        (
+            "/withdraw",
+            r#"{"channel":"steppe/alerts","ids":["x"],"reason":"r"}"#,
+            Some("/ids/0"),
+        ),
+        (
+            "/withdraw",
+            r#"{"channel":"steppe/alerts","ids":["x"],"reason":" "}"#,
+            Some("/reason"),
+        ),
     ] {
         let (status, _, answer) = kz.ask(Method::POST, path, body).await;
         let problem: Problem = serde_json::from_slice(&answer).expect("problem details");
@@ -121,16 +178,45 @@ async fn admin_endpoints_refuse_and_change_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_is_refused_alone_and_by_pointer() {
     let (kz, _kg) = pair().await;
-    let bad_time = indicator(6, "").replace("2026-01-01T00:00:00.000Z\",\"name", "yesterday\",\"name");
+    let bad_time =
+        indicator(6, "").replace("2026-01-01T00:00:00.000Z\",\"name", "yesterday\",\"name");
     let doubled = indicator(7, r#","name":"again""#);
     let other = indicator(1, r#","description":"other content, same version""#);
-    let report = kz.add(&bundle(&[indicator(1, ""), bad_time, indicator(8, ""), doubled, other]), "TLP:GREEN").await;
-    assert_eq!((report.total, report.added, report.duplicates, report.refused, report.conflicts), (5, 1, 1, 2, 1), "{report:?}");
-    let places: Vec<usize> = report.refusals.iter().map(|refusal| refusal.index).collect();
+    let report = kz
+        .add(
+            &bundle(&[indicator(1, ""), bad_time, indicator(8, ""), doubled, other]),
+            "TLP:GREEN",
+        )
+        .await;
+    assert_eq!(
+        (
+            report.total,
+            report.added,
+            report.duplicates,
+            report.refused,
+            report.conflicts
+        ),
+        (5, 1, 1, 2, 1),
+        "{report:?}"
+    );
+    let places: Vec<usize> = report
+        .refusals
+        .iter()
+        .map(|refusal| refusal.index)
+        .collect();
     assert_eq!(places, [1, 3, 4]);
-    assert!(report.refusals[0].pointer.ends_with("/modified"), "{report:?}");
+    assert!(
+        report.refusals[0].pointer.ends_with("/modified"),
+        "{report:?}"
+    );
     assert!(report.refusals[1].pointer.ends_with("/name"), "{report:?}");
-    assert!(kz.status().await.alarms.iter().any(|alarm| alarm.kind == "conflict"));
+    assert!(
+        kz.status()
+            .await
+            .alarms
+            .iter()
+            .any(|alarm| alarm.kind == "conflict")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,7 +250,9 @@ async fn member_endpoints_refuse_and_change_nothing() {
         let answer = door.get(path, 1 << 20).await;
         assert_eq!(answer, Err(FetchError::NotFound), "{path}");
     }
-    let query = door.get("/log/steppe/alerts/objects/000.p/1?skip=-1", 1 << 20).await;
+    let query = door
+        .get("/log/steppe/alerts/objects/000.p/1?skip=-1", 1 << 20)
+        .await;
     assert_eq!(query, Err(FetchError::Status { code: 400 }));
     let method = door.post("/log/steppe/alerts/checkpoint", "x".into()).await;
     assert_eq!(method, Err(FetchError::Status { code: 405 }));
@@ -172,12 +260,20 @@ async fn member_endpoints_refuse_and_change_nothing() {
     let cosignatures = "/log/steppe/alerts/cosignatures";
     let stale = {
         // A line by the right key over another tree.
-        let checkpoint = log::Checkpoint::new("kz.example/steppe/alerts", 7, log::merkle::empty_root()).expect("checkpoint");
-        log::cosign::cosign(&checkpoint.to_text(), &kg.node.keys().cosigners()[0], 1).expect("line").to_string()
+        let checkpoint =
+            log::Checkpoint::new("kz.example/steppe/alerts", 7, log::merkle::empty_root())
+                .expect("checkpoint");
+        log::cosign::cosign(&checkpoint.to_text(), &kg.node.keys().cosigners()[0], 1)
+            .expect("line")
+            .to_string()
     };
     let foreign = {
-        let checkpoint = log::Checkpoint::new("kz.example/steppe/alerts", 7, log::merkle::empty_root()).expect("checkpoint");
-        log::cosign::cosign(&checkpoint.to_text(), &kz.node.keys().cosigners()[0], 1).expect("line").to_string()
+        let checkpoint =
+            log::Checkpoint::new("kz.example/steppe/alerts", 7, log::merkle::empty_root())
+                .expect("checkpoint");
+        log::cosign::cosign(&checkpoint.to_text(), &kz.node.keys().cosigners()[0], 1)
+            .expect("line")
+            .to_string()
     };
     for (body, code) in [
         (String::new(), 400),
@@ -207,9 +303,18 @@ async fn the_national_port_answers_health_without_and_data_only_with_credentials
     assert_eq!(kz.national("/healthz", None).await.0, 200);
     assert_eq!(kz.national("/readyz", None).await.0, 200);
     let (code, metrics) = kz.national("/metrics", None).await;
-    assert!(code == 200 && metrics.contains("kurultai_log_entries{accord=\"steppe\",channel=\"alerts\",origin=\"KZ\"} 1"), "{metrics}");
+    assert!(
+        code == 200
+            && metrics.contains(
+                "kurultai_log_entries{accord=\"steppe\",channel=\"alerts\",origin=\"KZ\"} 1"
+            ),
+        "{metrics}"
+    );
     assert!(metrics.ends_with("# EOF\n"));
-    assert!(!metrics.contains("mail-1.example") && !metrics.contains("indicator--"), "no payloads");
+    assert!(
+        !metrics.contains("mail-1.example") && !metrics.contains("indicator--"),
+        "no payloads"
+    );
     assert_eq!(kz.national("/taxii2/", None).await.0, 401);
     assert_eq!(kz.national("/status", None).await.0, 404);
     assert_eq!(kz.national("/release", None).await.0, 404);

@@ -30,7 +30,10 @@ use crate::error::NodeError;
 use crate::limits::{ADMIN_BODY_BYTES_MAX, AUDIT_PAGE_MAX};
 use crate::node::Node;
 use crate::problem::Fault;
-use types::{AccordReport, AuditPage, PullReport, PullRequest, ReleaseReport, ReleaseRequest, WithdrawReport, WithdrawRequest};
+use types::{
+    AccordReport, AuditPage, PullReport, PullRequest, ReleaseReport, ReleaseRequest,
+    WithdrawReport, WithdrawRequest,
+};
 
 type Shared = State<Arc<Node>>;
 
@@ -56,7 +59,10 @@ pub fn router(node: Arc<Node>) -> Router {
         .layer(axum::Extension(objects::Turns::new()))
         .fallback(|| async { Fault::not_found() })
         .method_not_allowed_fallback(|| async { Fault::method() })
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&node), finish))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&node),
+            finish,
+        ))
         .with_state(node)
 }
 
@@ -65,10 +71,17 @@ async fn finish(State(node): Shared, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let problem = HeaderValue::from_static("application/problem+json");
     let status = response.status();
-    if (status.is_client_error() || status.is_server_error()) && response.headers().get(header::CONTENT_TYPE) != Some(&problem) {
+    if (status.is_client_error() || status.is_server_error())
+        && response.headers().get(header::CONTENT_TYPE) != Some(&problem)
+    {
         response = match status {
             StatusCode::PAYLOAD_TOO_LARGE => Fault::too_large(ADMIN_BODY_BYTES_MAX),
-            _ => Fault::new(status, "request", "The request is malformed", "The request could not be read."),
+            _ => Fault::new(
+                status,
+                "request",
+                "The request is malformed",
+                "The request could not be read.",
+            ),
         }
         .into_response();
     }
@@ -78,11 +91,14 @@ async fn finish(State(node): Shared, request: Request, next: Next) -> Response {
 
 /// Reads a JSON body; the error says where it is wrong.
 fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fault> {
-    serde_json::from_slice(body).map_err(|error| Fault::request(format!("The JSON body cannot be read: {error}.")))
+    serde_json::from_slice(body)
+        .map_err(|error| Fault::request(format!("The JSON body cannot be read: {error}.")))
 }
 
 fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Fault> {
-    query.map(|Query(query)| query).map_err(|error| Fault::request(format!("The query cannot be read: {}.", error.body_text())))
+    query.map(|Query(query)| query).map_err(|error| {
+        Fault::request(format!("The query cannot be read: {}.", error.body_text()))
+    })
 }
 
 async fn release(State(node): Shared, body: Bytes) -> Result<Json<ReleaseReport>, Fault> {
@@ -96,19 +112,33 @@ async fn withdraw(State(node): Shared, body: Bytes) -> Result<Json<WithdrawRepor
 }
 
 async fn pull(State(node): Shared, body: Bytes) -> Result<Json<PullReport>, Fault> {
-    let request: PullRequest = if body.is_empty() { PullRequest::default() } else { json(&body)? };
+    let request: PullRequest = if body.is_empty() {
+        PullRequest::default()
+    } else {
+        json(&body)?
+    };
     Ok(Json(crate::pull::now(&node, &request).await?))
 }
 
 async fn accords(State(node): Shared) -> Json<Vec<types::AccordInfo>> {
-    Json(node.accords().all().map(|signed| accord_info(signed)).collect())
+    Json(
+        node.accords()
+            .all()
+            .map(|signed| accord_info(signed))
+            .collect(),
+    )
 }
 
 async fn accord(State(node): Shared, Path(name): Path<String>) -> Result<Response, Fault> {
     let accords = node.accords();
     // The waiting version, if there is one, is what an operator has to sign.
-    let signed = accords.all().filter(|signed| signed.accord().name == name).last();
-    let signed = signed.ok_or_else(|| NodeError::Unknown { what: format!("accord {name:?}") })?;
+    let signed = accords
+        .all()
+        .filter(|signed| signed.accord().name == name)
+        .last();
+    let signed = signed.ok_or_else(|| NodeError::Unknown {
+        what: format!("accord {name:?}"),
+    })?;
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok((kind, signed.to_string()).into_response())
 }
@@ -126,7 +156,11 @@ async fn install(
     body: Bytes,
 ) -> Result<Json<AccordReport>, Fault> {
     let wanted = query(wanted)?;
-    let who = if wanted.who.is_empty() { "operator" } else { &wanted.who };
+    let who = if wanted.who.is_empty() {
+        "operator"
+    } else {
+        &wanted.who
+    };
     let offered = node.offer_accord(body.to_vec(), wanted.ratify, who).await?;
     Ok(Json(AccordReport {
         accord: accord_info(&offered.accord),
@@ -142,13 +176,19 @@ struct AuditQuery {
     limit: Option<u64>,
 }
 
-async fn audit(State(node): Shared, wanted: Result<Query<AuditQuery>, QueryRejection>) -> Result<Json<AuditPage>, Fault> {
+async fn audit(
+    State(node): Shared,
+    wanted: Result<Query<AuditQuery>, QueryRejection>,
+) -> Result<Json<AuditPage>, Fault> {
     let wanted = query(wanted)?;
     // A full disk must not keep the operator from reading what is there.
     if let Err(error) = node.account_reads().await {
         tracing::warn!(%error, "what partners read could not be accounted for yet");
     }
-    Ok(Json(node.audit_page(wanted.from, wanted.limit.unwrap_or(AUDIT_PAGE_MAX)).await?))
+    Ok(Json(
+        node.audit_page(wanted.from, wanted.limit.unwrap_or(AUDIT_PAGE_MAX))
+            .await?,
+    ))
 }
 
 fn accord_info(signed: &SignedAccord) -> types::AccordInfo {
@@ -157,8 +197,17 @@ fn accord_info(signed: &SignedAccord) -> types::AccordInfo {
     types::AccordInfo {
         name: accord.name.clone(),
         version: accord.version,
-        digest: signed.digest().iter().map(|byte| format!("{byte:02x}")).collect(),
-        waiting: accord.members.iter().map(|member| member.code.clone()).filter(|code| !ratified.contains(code)).collect(),
+        digest: signed
+            .digest()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        waiting: accord
+            .members
+            .iter()
+            .map(|member| member.code.clone())
+            .filter(|code| !ratified.contains(code))
+            .collect(),
         channels: accord
             .channels
             .iter()

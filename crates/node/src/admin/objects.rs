@@ -20,7 +20,8 @@ use super::types::{AddReport, ObjectInfo, ObjectRefusal, ObjectsPage, ObjectsQue
 use super::{Shared, query};
 use crate::error::NodeError;
 use crate::limits::{
-    ADD_BATCH_OBJECTS, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX, ADMIN_PAGE_DEFAULT, ADMIN_PAGE_MAX,
+    ADD_BATCH_OBJECTS, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX, ADMIN_PAGE_DEFAULT,
+    ADMIN_PAGE_MAX,
 };
 use crate::node::blocking;
 use crate::problem::Fault;
@@ -50,17 +51,25 @@ pub(super) async fn add(
 ) -> Result<Json<AddReport>, Fault> {
     let wanted = query(wanted)?;
     let label = match &wanted.label {
-        Some(text) => {
-            Label::parse(text).map_err(|error| Fault::request(format!("{text:?} is not a label: {error}.")))?
-        }
+        Some(text) => Label::parse(text)
+            .map_err(|error| Fault::request(format!("{text:?} is not a label: {error}.")))?,
         None => node.intake_label(),
     };
     // Closed only with the process; then nobody waits for the answer.
-    let _turn = turns.acquire_owned().await.map_err(|_| NodeError::Stopped { what: "the intake".into() })?;
+    let _turn = turns
+        .acquire_owned()
+        .await
+        .map_err(|_| NodeError::Stopped {
+            what: "the intake".into(),
+        })?;
     let body = collect(body, node.config().limits.add_bytes).await?;
     let mut parsed = blocking(move || parse(body)).await?;
     let objects = std::mem::take(&mut parsed.objects);
-    let mut report = AddReport { total: parsed.total, refused: parsed.refusals.len(), ..AddReport::default() };
+    let mut report = AddReport {
+        total: parsed.total,
+        refused: parsed.refusals.len(),
+        ..AddReport::default()
+    };
     let mut refusals = parsed.refusals;
     let mut rest = objects.into_iter();
     loop {
@@ -105,7 +114,11 @@ pub(super) async fn add(
     report.refusals_omitted = refusals.len().saturating_sub(ADMIN_ITEMS_MAX);
     refusals.truncate(ADMIN_ITEMS_MAX);
     report.refusals = refusals;
-    report.automatic = node.automatic().iter().map(crate::accords::Channel::full_name).collect();
+    report.automatic = node
+        .automatic()
+        .iter()
+        .map(crate::accords::Channel::full_name)
+        .collect();
     tracing::info!(
         who = wanted.who.as_deref().unwrap_or("operator"),
         added = report.added,
@@ -123,7 +136,8 @@ pub(super) async fn add(
 async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Fault::request(format!("The body broke off: {error}.")))?;
+        let frame =
+            frame.map_err(|error| Fault::request(format!("The body broke off: {error}.")))?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > max {
                 return Err(Fault::too_large(max));
@@ -142,9 +156,15 @@ struct Parsed {
 }
 
 fn parse(body: Vec<u8>) -> Result<Parsed, NodeError> {
-    let plain = if body.starts_with(&ZSTD_MAGIC) { unpack(&body)? } else { body };
+    let plain = if body.starts_with(&ZSTD_MAGIC) {
+        unpack(&body)?
+    } else {
+        body
+    };
     if plain.iter().all(u8::is_ascii_whitespace) {
-        return Err(NodeError::request("the body is empty; send a STIX bundle, an envelope, an array or an object"));
+        return Err(NodeError::request(
+            "the body is empty; send a STIX bundle, an envelope, an array or an object",
+        ));
     }
     let mut parsed = Parsed::default();
     parsed.total = model::bundle(&plain, |index, object| match object {
@@ -156,14 +176,19 @@ fn parse(body: Vec<u8>) -> Result<Parsed, NodeError> {
             reason: refusal.reason.to_string(),
         }),
     })
-    .map_err(|refusal| NodeError::Request { why: refusal.reason.to_string(), pointer: Some(refusal.pointer) })?;
+    .map_err(|refusal| NodeError::Request {
+        why: refusal.reason.to_string(),
+        pointer: Some(refusal.pointer),
+    })?;
     Ok(parsed)
 }
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 fn unpack(body: &[u8]) -> Result<Vec<u8>, NodeError> {
-    let broken = |error: std::io::Error| NodeError::request(format!("the zstd body cannot be unpacked: {error}"));
+    let broken = |error: std::io::Error| {
+        NodeError::request(format!("the zstd body cannot be unpacked: {error}"))
+    };
     let mut plain = Vec::new();
     zstd::stream::read::Decoder::new(body)
         .map_err(broken)?
@@ -171,7 +196,9 @@ fn unpack(body: &[u8]) -> Result<Vec<u8>, NodeError> {
         .read_to_end(&mut plain)
         .map_err(broken)?;
     if plain.len() > ADD_PLAIN_BYTES_MAX {
-        return Err(NodeError::TooLarge { max: ADD_PLAIN_BYTES_MAX });
+        return Err(NodeError::TooLarge {
+            max: ADD_PLAIN_BYTES_MAX,
+        });
     }
     Ok(plain)
 }
@@ -187,34 +214,56 @@ pub(super) async fn list(
         .iter()
         .find(|listing| listing.name() == name)
         .map(|listing| listing.collection().clone())
-        .ok_or_else(|| NodeError::Unknown { what: format!("collection {name:?}") })?;
+        .ok_or_else(|| NodeError::Unknown {
+            what: format!("collection {name:?}"),
+        })?;
     let list = |text: &Option<String>| -> Vec<String> {
-        let items = text.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty());
+        let items = text
+            .iter()
+            .flat_map(|text| text.split(','))
+            .map(str::trim)
+            .filter(|item| !item.is_empty());
         items.map(str::to_owned).collect()
     };
     let mut ids = Vec::new();
     for text in list(&wanted.ids) {
-        ids.push(Id::parse(&text).map_err(|error| Fault::request(format!("{text:?} is not a STIX id: {error}.")))?);
+        ids.push(
+            Id::parse(&text)
+                .map_err(|error| Fault::request(format!("{text:?} is not a STIX id: {error}.")))?,
+        );
     }
     let asked = Query {
         after: wanted.after,
         ids,
         kinds: list(&wanted.kinds),
         all_versions: wanted.all_versions,
-        limit: wanted.limit.unwrap_or(ADMIN_PAGE_DEFAULT).clamp(1, ADMIN_PAGE_MAX),
+        limit: wanted
+            .limit
+            .unwrap_or(ADMIN_PAGE_DEFAULT)
+            .clamp(1, ADMIN_PAGE_MAX),
     };
     let bodies = wanted.bodies;
     let page = node
         .read(move |store| {
             let page = store.page(&collection, &asked)?;
-            let bodies = if bodies { store.bodies(&page.records)? } else { Vec::new() };
+            let bodies = if bodies {
+                store.bodies(&page.records)?
+            } else {
+                Vec::new()
+            };
             let mut objects = Vec::with_capacity(page.records.len());
             for (place, record) in page.records.iter().enumerate() {
                 let label = store.label(record)?.to_string();
-                let object = bodies.get(place).and_then(|bytes| serde_json::from_slice(bytes).ok());
+                let object = bodies
+                    .get(place)
+                    .and_then(|bytes| serde_json::from_slice(bytes).ok());
                 objects.push(info(record, label, object));
             }
-            let next = if page.more { page.records.last().map(|record| record.seq) } else { None };
+            let next = if page.more {
+                page.records.last().map(|record| record.seq)
+            } else {
+                None
+            };
             Ok(ObjectsPage { objects, next })
         })
         .await?;

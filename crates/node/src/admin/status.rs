@@ -38,12 +38,28 @@ pub(super) async fn evidence(State(node): Shared) -> Result<Json<Vec<EvidenceInf
 
 pub(super) async fn status(State(node): Shared) -> Result<Json<Status>, Fault> {
     let listings = node.collections();
-    let wanted: Vec<Collection> = listings.iter().map(|listing| listing.collection().clone()).collect();
+    let wanted: Vec<Collection> = listings
+        .iter()
+        .map(|listing| listing.collection().clone())
+        .collect();
     let (heads, counts, conflicts, health, disk) = node
         .read(move |store| {
-            let counts = wanted.iter().map(|collection| store.count(collection)).collect::<Result<Vec<_>, _>>()?;
-            let conflicts = store.evidence()?.iter().filter(|kept| kept.log.is_none()).count();
-            Ok((store.heads()?, counts, conflicts, store.health(), store.bytes_on_disk()))
+            let counts = wanted
+                .iter()
+                .map(|collection| store.count(collection))
+                .collect::<Result<Vec<_>, _>>()?;
+            let conflicts = store
+                .evidence()?
+                .iter()
+                .filter(|kept| kept.log.is_none())
+                .count();
+            Ok((
+                store.heads()?,
+                counts,
+                conflicts,
+                store.health(),
+                store.bytes_on_disk(),
+            ))
         })
         .await?;
     let accords = node.accords();
@@ -96,8 +112,16 @@ pub(super) async fn status(State(node): Shared) -> Result<Json<Status>, Fault> {
     let peers = peer_infos(&node, &heads);
     for peer in &peers {
         let state = node.peers().peer(&peer.code);
-        if state.logs.values().any(|log| log.failures >= FAILURES_ALARM) {
-            let why = peer.logs.iter().find_map(|log| log.last_error.clone()).unwrap_or_default();
+        if state
+            .logs
+            .values()
+            .any(|log| log.failures >= FAILURES_ALARM)
+        {
+            let why = peer
+                .logs
+                .iter()
+                .find_map(|log| log.last_error.clone())
+                .unwrap_or_default();
             alarms.push(Alarm {
                 kind: "peer-unreachable".into(),
                 subject: peer.code.clone(),
@@ -118,10 +142,17 @@ pub(super) async fn status(State(node): Shared) -> Result<Json<Status>, Fault> {
         now: node.now().to_string(),
         ready: node.ready(),
         alarms,
-        store: StoreInfo { writable: health.writable, reason: health.reason, bytes_on_disk: disk },
+        store: StoreInfo {
+            writable: health.writable,
+            reason: health.reason,
+            bytes_on_disk: disk,
+        },
         listen_members,
         listen_national,
-        logs: heads.iter().map(|(name, head)| log_info(name, head)).collect(),
+        logs: heads
+            .iter()
+            .map(|(name, head)| log_info(name, head))
+            .collect(),
         collections: collections.collect(),
         peers,
         accords: accords.all().map(|signed| accord_info(signed)).collect(),
@@ -152,7 +183,11 @@ fn log_info(name: &LogName, head: &Head) -> LogInfo {
         size: head.size,
         root: head.root.to_string(),
         checkpoint_size: head.checkpoint_size,
-        cosigned_by: head.cosignatures.iter().map(|(name, _)| name.clone()).collect(),
+        cosigned_by: head
+            .cosignatures
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
         refused: head.refused.clone(),
     }
 }
@@ -169,11 +204,17 @@ fn peer_infos(node: &Arc<Node>, heads: &[(LogName, Head)]) -> Vec<PeerInfo> {
         let state = node.peers().peer(&member.code);
         let mut logs = Vec::new();
         for channel in accords.channels(own) {
-            if !channel.in_force().is_some_and(|in_force| in_force.members.contains(&member.code)) {
+            if !channel
+                .in_force()
+                .is_some_and(|in_force| in_force.members.contains(&member.code))
+            {
                 continue;
             }
             let name = channel.log(&member.code);
-            let head = heads.iter().find(|(held, _)| *held == name).map(|(_, head)| head);
+            let head = heads
+                .iter()
+                .find(|(held, _)| *held == name)
+                .map(|(_, head)| head);
             let pulled = state.logs.get(&name).cloned().unwrap_or_default();
             logs.push(PeerLog {
                 channel: channel.full_name(),

@@ -23,8 +23,16 @@ pub(super) async fn list(State(node): Shared) -> Result<Json<Vec<UserInfo>>, Fau
 
 pub(super) async fn put(State(node): Shared, body: Bytes) -> Result<Json<UserInfo>, Fault> {
     let request: UserRequest = json(&body)?;
-    let role = if request.write { Role::Writer } else { Role::Reader };
-    let change = UserChange { password: request.password, role, collections: request.collections };
+    let role = if request.write {
+        Role::Writer
+    } else {
+        Role::Reader
+    };
+    let change = UserChange {
+        password: request.password,
+        role,
+        collections: request.collections,
+    };
     let name = request.name;
     let (generated, user) = with(&node, move |auth| {
         let generated = auth.put_user(&name, &change)?;
@@ -32,18 +40,31 @@ pub(super) async fn put(State(node): Shared, body: Bytes) -> Result<Json<UserInf
         Ok((generated, user.ok_or(AuthError::UnknownUser { name })?))
     })
     .await?;
-    let may = if request.write { "read and add" } else { "read" };
+    let may = if request.write {
+        "read and add"
+    } else {
+        "read"
+    };
     account(&node, "user", format!("user {} may {may}", user.name)).await?;
-    Ok(Json(UserInfo { generated_password: generated, ..info(user) }))
+    Ok(Json(UserInfo {
+        generated_password: generated,
+        ..info(user)
+    }))
 }
 
-pub(super) async fn remove(State(node): Shared, Path(name): Path<String>) -> Result<StatusCode, Fault> {
+pub(super) async fn remove(
+    State(node): Shared,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Fault> {
     let of = name.clone();
     if with(&node, move |auth| auth.remove_user(&of)).await? {
         account(&node, "user", format!("user {name} removed")).await?;
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(NodeError::Unknown { what: format!("user {name:?}") }.into())
+        Err(NodeError::Unknown {
+            what: format!("user {name:?}"),
+        }
+        .into())
     }
 }
 
@@ -52,7 +73,11 @@ pub(super) async fn token(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Json<TokenReply>, Fault> {
-    let request: TokenRequest = if body.is_empty() { TokenRequest::default() } else { json(&body)? };
+    let request: TokenRequest = if body.is_empty() {
+        TokenRequest::default()
+    } else {
+        json(&body)?
+    };
     let of = name.clone();
     let token = with(&node, move |auth| auth.issue_token(&of, request.days)).await?;
     account(&node, "token", format!("a token for user {name}")).await?;
@@ -60,7 +85,12 @@ pub(super) async fn token(
 }
 
 async fn account(node: &Node, what: &str, why: String) -> Result<(), NodeError> {
-    let record = AuditRecord { what: what.to_owned(), who: "operator".into(), why, ..node.record() };
+    let record = AuditRecord {
+        what: what.to_owned(),
+        who: "operator".into(),
+        why,
+        ..node.record()
+    };
     node.audit(vec![record]).await
 }
 
@@ -69,11 +99,15 @@ async fn with<T: Send + 'static>(
     work: impl FnOnce(&Auth) -> Result<T, AuthError> + Send + 'static,
 ) -> Result<T, NodeError> {
     let auth = Arc::clone(node.auth());
-    blocking(move || work(&auth)).await.map_err(|error| match error {
-        AuthError::Store(error) => NodeError::Store(error),
-        AuthError::UnknownUser { name } => NodeError::Unknown { what: format!("user {name:?}") },
-        error => NodeError::request(error.to_string()),
-    })
+    blocking(move || work(&auth))
+        .await
+        .map_err(|error| match error {
+            AuthError::Store(error) => NodeError::Store(error),
+            AuthError::UnknownUser { name } => NodeError::Unknown {
+                what: format!("user {name:?}"),
+            },
+            error => NodeError::request(error.to_string()),
+        })
 }
 
 fn info(user: crate::auth::UserInfo) -> UserInfo {

@@ -8,7 +8,13 @@ const MEMBER: &str = "[member]\ncode = \"KZ\"\nname = \"Kazakhstan\"\ndomain = \
 
 #[test]
 fn the_template_is_a_valid_configuration_with_safe_defaults() {
-    let text = Config::template("KZ", "A \"quoted\" name", "kz.example", "127.0.0.1:1", "127.0.0.1:2");
+    let text = Config::template(
+        "KZ",
+        "A \"quoted\" name",
+        "kz.example",
+        "127.0.0.1:1",
+        "127.0.0.1:2",
+    );
     let config = parse(&text).expect("template parses");
     assert_eq!(config.name, "A \"quoted\" name");
     assert_eq!(config.url, "https://127.0.0.1:1");
@@ -20,25 +26,53 @@ fn the_template_is_a_valid_configuration_with_safe_defaults() {
 #[test]
 fn an_unknown_key_is_refused_with_its_line() {
     let error = parse(&format!("{MEMBER}colour = \"red\"\n")).unwrap_err();
-    assert!(error.contains("line 5") && error.contains("colour"), "{error}");
+    assert!(
+        error.contains("line 5") && error.contains("colour"),
+        "{error}"
+    );
 }
 
 #[test]
 fn each_wrong_value_is_refused_by_name() {
     for (text, needle) in [
-        ("[member]\ncode = \"kz\"\nname = \"x\"\ndomain = \"kz.example\"\n".to_owned(), "member.code"),
-        ("[member]\ncode = \"KZ\"\nname = \"x\"\ndomain = \"KZ example\"\n".to_owned(), "member.domain"),
-        (format!("{MEMBER}url = \"http://kz.example\"\n"), "member.url"),
-        (format!("{MEMBER}[listen]\nmembers = \"everywhere\"\n"), "listen.members"),
-        (format!("{MEMBER}[intake]\nlabel = \"TLP:PURPLE\"\n"), "intake.label"),
-        (format!("{MEMBER}[limits]\npoll_secs = 0\n"), "limits.poll_secs"),
-        (format!("{MEMBER}[[release]]\naccord = \"a\"\nchannel = \"b\"\nmode = \"auto\"\n"), "kinds"),
         (
-            format!("{MEMBER}[[release]]\naccord = \"a\"\nchannel = \"b\"\nmode = \"auto\"\nkinds = \"any\"\n"),
+            "[member]\ncode = \"kz\"\nname = \"x\"\ndomain = \"kz.example\"\n".to_owned(),
+            "member.code",
+        ),
+        (
+            "[member]\ncode = \"KZ\"\nname = \"x\"\ndomain = \"KZ example\"\n".to_owned(),
+            "member.domain",
+        ),
+        (
+            format!("{MEMBER}url = \"http://kz.example\"\n"),
+            "member.url",
+        ),
+        (
+            format!("{MEMBER}[listen]\nmembers = \"everywhere\"\n"),
+            "listen.members",
+        ),
+        (
+            format!("{MEMBER}[intake]\nlabel = \"TLP:PURPLE\"\n"),
+            "intake.label",
+        ),
+        (
+            format!("{MEMBER}[limits]\npoll_secs = 0\n"),
+            "limits.poll_secs",
+        ),
+        (
+            format!("{MEMBER}[[release]]\naccord = \"a\"\nchannel = \"b\"\nmode = \"auto\"\n"),
+            "kinds",
+        ),
+        (
+            format!(
+                "{MEMBER}[[release]]\naccord = \"a\"\nchannel = \"b\"\nmode = \"auto\"\nkinds = \"any\"\n"
+            ),
             "ceiling",
         ),
         (
-            format!("{MEMBER}[[release]]\naccord = \"a\"\nchannel = \"b\"\nmode = \"manual\"\nkinds = \"any\"\n"),
+            format!(
+                "{MEMBER}[[release]]\naccord = \"a\"\nchannel = \"b\"\nmode = \"manual\"\nkinds = \"any\"\n"
+            ),
             "mode",
         ),
     ] {
@@ -53,10 +87,18 @@ fn an_automatic_channel_is_read_and_explained() {
         "{MEMBER}[[release]]\naccord = \"a\"\nchannel = \"b\"\nmode = \"auto\"\nkinds = [\"indicator\"]\nceiling = \"TLP:GREEN\"\n"
     ))
     .expect("parses");
-    let ReleaseMode::Auto { kinds, ceiling } = config.mode("a", "b") else { panic!("auto") };
+    let ReleaseMode::Auto { kinds, ceiling } = config.mode("a", "b") else {
+        panic!("auto")
+    };
     assert_eq!(ceiling, Tlp::Green);
     assert!(kinds.allows("indicator") && !kinds.allows("malware"));
     assert_eq!(config.mode("a", "c"), ReleaseMode::Manual);
     let explained = config.explain();
-    assert!(explained.iter().any(|(key, value, means)| key == "release a/b" && value == "auto" && means.contains("indicator")));
+    assert!(
+        explained
+            .iter()
+            .any(|(key, value, means)| key == "release a/b"
+                && value == "auto"
+                && means.contains("indicator"))
+    );
 }

@@ -38,7 +38,10 @@ pub(super) fn stream(node: Arc<Node>, caller: String) -> Response {
     });
     let mut response = Response::new(Body::from_stream(lines));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -64,7 +67,11 @@ impl Listener {
                 self.all = false;
                 let lines = self.everything().await;
                 // Even if there is nothing to tell, so that the caller knows that it is heard.
-                return Some(Bytes::from(if lines.is_empty() { ": listening\n\n".to_owned() } else { lines }));
+                return Some(Bytes::from(if lines.is_empty() {
+                    ": listening\n\n".to_owned()
+                } else {
+                    lines
+                }));
             }
             let event = tokio::select! {
                 () = stopped(&mut self.shutdown) => return None,
@@ -92,16 +99,26 @@ impl Listener {
     }
 
     async fn everything(&mut self) -> String {
-        let heads = self.node.read(|store| store.heads()).await.unwrap_or_else(|error: StoreError| {
-            tracing::error!(%error, "the heads cannot be read");
-            Vec::new()
-        });
-        heads.iter().filter_map(|(log, head)| self.line(log, head.size)).collect()
+        let heads =
+            self.node
+                .read(|store| store.heads())
+                .await
+                .unwrap_or_else(|error: StoreError| {
+                    tracing::error!(%error, "the heads cannot be read");
+                    Vec::new()
+                });
+        heads
+            .iter()
+            .filter_map(|(log, head)| self.line(log, head.size))
+            .collect()
     }
 
     /// The line about a log, if it is news and the caller's business.
     fn line(&mut self, log: &LogName, size: u64) -> Option<String> {
-        if log.origin != self.node.config().code || self.told.get(log).is_some_and(|told| *told >= size) || size == 0 {
+        if log.origin != self.node.config().code
+            || self.told.get(log).is_some_and(|told| *told >= size)
+            || size == 0
+        {
             return None;
         }
         readable(&self.node, &self.caller, &log.accord, &log.channel)?;

@@ -23,7 +23,9 @@ impl Node {
     pub(crate) fn automatic(&self) -> Vec<Channel> {
         let mut channels = self.accords().channels(&self.config().code);
         channels.retain(|channel| {
-            self.config().mode(&channel.accord.accord().name, &channel.name) != ReleaseMode::Manual
+            self.config()
+                .mode(&channel.accord.accord().name, &channel.name)
+                != ReleaseMode::Manual
         });
         channels
     }
@@ -45,14 +47,29 @@ impl Node {
         let mut after = self.automation_cursor(channel).await?;
         let mut released = 0;
         loop {
-            let query =
-                Query { after: Some(after), all_versions: true, limit: RELEASE_BATCH_OBJECTS, ..Query::default() };
-            let page = self.read(move |store| store.page(&Collection::National, &query)).await?;
-            let Some(last) = page.records.last().map(|record| record.seq) else { return Ok(released) };
+            let query = Query {
+                after: Some(after),
+                all_versions: true,
+                limit: RELEASE_BATCH_OBJECTS,
+                ..Query::default()
+            };
+            let page = self
+                .read(move |store| store.page(&Collection::National, &query))
+                .await?;
+            let Some(last) = page.records.last().map(|record| record.seq) else {
+                return Ok(released);
+            };
             let more = page.more;
             let mut report = ReleaseReport::default();
-            self.release_batch(channel, page.records, &Trigger::Automation, false, &mut HashSet::new(), &mut report)
-                .await?;
+            self.release_batch(
+                channel,
+                page.records,
+                &Trigger::Automation,
+                false,
+                &mut HashSet::new(),
+                &mut report,
+            )
+            .await?;
             released += report.released;
             self.keep_cursor(channel, last).await?;
             after = last;
@@ -77,7 +94,10 @@ impl Node {
     }
 
     async fn keep_cursor(&self, channel: &Channel, at: Seq) -> Result<(), StoreError> {
-        let command = Command::Put { key: cursor_key(channel), value: Some(at.to_string().into_bytes()) };
+        let command = Command::Put {
+            key: cursor_key(channel),
+            value: Some(at.to_string().into_bytes()),
+        };
         self.execute(command).await.map(drop)
     }
 }
@@ -111,7 +131,9 @@ pub(crate) async fn automate(node: Arc<Node>) {
         let added = async {
             loop {
                 match events.recv().await {
-                    Ok(Event::Changed(Collection::National)) | Err(RecvError::Lagged(_)) => return true,
+                    Ok(Event::Changed(Collection::National)) | Err(RecvError::Lagged(_)) => {
+                        return true;
+                    }
                     Ok(_) => {}
                     Err(RecvError::Closed) => return false,
                 }

@@ -32,7 +32,9 @@ pub(super) fn of(
                 if !seen.insert((id.clone(), None)) {
                     continue;
                 }
-                let Some(latest) = store.latest(&Collection::National, id)? else { continue };
+                let Some(latest) = store.latest(&Collection::National, id)? else {
+                    continue;
+                };
                 if seen.insert((latest.id.clone(), Some(latest.hash))) {
                     found.push(latest);
                 }

@@ -25,12 +25,17 @@ pub(super) struct Selected {
 pub(super) fn parse(selection: &Selection) -> Result<Selected, NodeError> {
     let lists = [&selection.ids, &selection.kinds, &selection.hashes];
     if lists.iter().all(|list| list.is_empty()) && !selection.all {
-        return Err(NodeError::request("the selection is empty; name ids, kinds, hashes or all"));
+        return Err(NodeError::request(
+            "the selection is empty; name ids, kinds, hashes or all",
+        ));
     }
     for (list, name) in lists.into_iter().zip(["ids", "kinds", "hashes"]) {
         if list.len() > SELECTION_ITEMS_MAX {
             return Err(NodeError::Request {
-                why: format!("{} {name} are too many; name at most {SELECTION_ITEMS_MAX}", list.len()),
+                why: format!(
+                    "{} {name} are too many; name at most {SELECTION_ITEMS_MAX}",
+                    list.len()
+                ),
                 pointer: Some(format!("/selection/{name}")),
             });
         }
@@ -41,17 +46,25 @@ pub(super) fn parse(selection: &Selection) -> Result<Selected, NodeError> {
     };
     let mut ids = Vec::with_capacity(selection.ids.len());
     for (index, text) in selection.ids.iter().enumerate() {
-        ids.push(Id::parse(text).map_err(|error| malformed("ids", index, text, format!("is not a STIX id: {error}")))?);
+        ids.push(Id::parse(text).map_err(|error| {
+            malformed("ids", index, text, format!("is not a STIX id: {error}"))
+        })?);
     }
     let mut hashes = HashSet::with_capacity(selection.hashes.len());
     for (index, text) in selection.hashes.iter().enumerate() {
-        let hash: Hash =
-            text.parse().map_err(|_| malformed("hashes", index, text, "is not a SHA-256 in hex".to_owned()))?;
+        let hash: Hash = text
+            .parse()
+            .map_err(|_| malformed("hashes", index, text, "is not a SHA-256 in hex".to_owned()))?;
         hashes.insert(hash);
     }
     ids.sort();
     ids.dedup();
-    Ok(Selected { ids, kinds: selection.kinds.clone(), hashes, all: selection.all })
+    Ok(Selected {
+        ids,
+        kinds: selection.kinds.clone(),
+        hashes,
+        all: selection.all,
+    })
 }
 
 /// Where the walk over a selection stands.
@@ -72,7 +85,12 @@ enum Stage {
 
 impl Cursor {
     pub(super) fn new(selected: Selected) -> Cursor {
-        Cursor { selected, stage: Stage::Latest, after: None, ids_found: BTreeSet::new() }
+        Cursor {
+            selected,
+            stage: Stage::Latest,
+            after: None,
+            ids_found: BTreeSet::new(),
+        }
     }
 
     /// The next batch, never empty; `None` at the end.
@@ -98,7 +116,9 @@ impl Cursor {
             let mut records = page.records;
             match self.stage {
                 Stage::Hashes => records.retain(|record| self.selected.hashes.remove(&record.hash)),
-                Stage::Ids => self.ids_found.extend(records.iter().map(|record| record.id.clone())),
+                Stage::Ids => self
+                    .ids_found
+                    .extend(records.iter().map(|record| record.id.clone())),
                 // The same object in two stages would be decided twice.
                 Stage::Latest => {
                     for record in &records {
@@ -116,7 +136,9 @@ impl Cursor {
                 }
                 let kinds = &self.selected.kinds;
                 let all = self.selected.all;
-                records.retain(|record| !all && !kinds.iter().any(|kind| kind == record.id.type_name()));
+                records.retain(|record| {
+                    !all && !kinds.iter().any(|kind| kind == record.id.type_name())
+                });
             }
             if !records.is_empty() {
                 return Ok(Some(records));
@@ -126,8 +148,14 @@ impl Cursor {
 
     /// What was named and is not held, after the last batch.
     pub(super) fn unknown(&self) -> Vec<String> {
-        let ids = self.selected.ids.iter().filter(|id| !self.ids_found.contains(*id)).map(ToString::to_string);
-        ids.chain(self.selected.hashes.iter().map(ToString::to_string)).collect()
+        let ids = self
+            .selected
+            .ids
+            .iter()
+            .filter(|id| !self.ids_found.contains(*id))
+            .map(ToString::to_string);
+        ids.chain(self.selected.hashes.iter().map(ToString::to_string))
+            .collect()
     }
 
     /// The query for the next page of this stage, if there is one.
@@ -135,14 +163,25 @@ impl Cursor {
         if self.after == Some(Seq::MAX) {
             return None;
         }
-        let query = Query { after: self.after, limit: RELEASE_BATCH_OBJECTS, ..Query::default() };
+        let query = Query {
+            after: self.after,
+            limit: RELEASE_BATCH_OBJECTS,
+            ..Query::default()
+        };
         match self.stage {
             Stage::Latest if self.selected.all => Some(query),
-            Stage::Latest if !self.selected.kinds.is_empty() => {
-                Some(Query { kinds: self.selected.kinds.clone(), ..query })
-            }
-            Stage::Ids if !self.selected.ids.is_empty() => Some(Query { ids: self.selected.ids.clone(), ..query }),
-            Stage::Hashes if !self.selected.hashes.is_empty() => Some(Query { all_versions: true, ..query }),
+            Stage::Latest if !self.selected.kinds.is_empty() => Some(Query {
+                kinds: self.selected.kinds.clone(),
+                ..query
+            }),
+            Stage::Ids if !self.selected.ids.is_empty() => Some(Query {
+                ids: self.selected.ids.clone(),
+                ..query
+            }),
+            Stage::Hashes if !self.selected.hashes.is_empty() => Some(Query {
+                all_versions: true,
+                ..query
+            }),
             _ => None,
         }
     }

@@ -62,7 +62,8 @@ impl Node {
             .await?;
         let mut withdrawn = 0;
         if !shown.is_empty() {
-            let mut listed: Vec<String> = shown.iter().map(|record| record.id.to_string()).collect();
+            let mut listed: Vec<String> =
+                shown.iter().map(|record| record.id.to_string()).collect();
             listed.dedup();
             let record = AuditRecord {
                 what: "withdraw".into(),
@@ -84,7 +85,14 @@ impl Node {
             }
             self.metrics().withdrawn(withdrawn);
         }
-        let size = self.read(move |store| Ok(store.head(&own)?.map_or(0, |head| head.size))).await?;
-        Ok(WithdrawReport { channel: request.channel.clone(), withdrawn, unknown, size })
+        let size = self
+            .read(move |store| Ok(store.head(&own)?.map_or(0, |head| head.size)))
+            .await?;
+        Ok(WithdrawReport {
+            channel: request.channel.clone(),
+            withdrawn,
+            unknown,
+            size,
+        })
     }
 }

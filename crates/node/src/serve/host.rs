@@ -29,7 +29,11 @@ impl Host for TaxiiHost {
         self.0.collections()
     }
 
-    fn add(&self, objects: Vec<Object>, by: &str) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>> {
+    fn add(
+        &self,
+        objects: Vec<Object>,
+        by: &str,
+    ) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>> {
         let node = Arc::clone(&self.0);
         let by = by.to_owned();
         Box::pin(async move {

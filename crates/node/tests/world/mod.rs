@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use node::serve::{ADMIN_SOCKET, Listeners};
 use node::{Clock, Config, Node};
 use policy::{Accord, Attribution, Channel, Kinds, Member, Obligations, SignedAccord};
 use serde::de::DeserializeOwned;
-use store::{Collection, LogName, Query, Record};
+use store::{Collection, LogName, Options, Query, Record};
 use sync::https::Peer;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,7 +72,16 @@ pub(crate) async fn prepare(code: &str, extra: &str) -> Prepared {
     let text = format!("{text}\n[limits]\npoll_secs = 3600\n{extra}");
     let member = node::init(&data(&folder), &text).expect("init");
     let admin = UnixListener::bind(data(&folder).join(ADMIN_SOCKET)).expect("socket");
-    Prepared { member, code: code.to_owned(), folder, listeners: Listeners { members, national, admin } }
+    Prepared {
+        member,
+        code: code.to_owned(),
+        folder,
+        listeners: Listeners {
+            members,
+            national,
+            admin,
+        },
+    }
 }
 
 fn data(folder: &TempDir) -> PathBuf {
@@ -82,9 +91,21 @@ fn data(folder: &TempDir) -> PathBuf {
 impl Prepared {
     /// Opens and serves the node, with an accord installed and ratified first.
     pub(crate) async fn start(self, accord: Option<&str>) -> Running {
-        let node = Node::open(Config::load(&data(&self.folder)).expect("config"), Clock::system()).expect("open");
+        self.start_with(accord, |options| options).await
+    }
+
+    /// The same, with changed options of the store.
+    pub(crate) async fn start_with(
+        self,
+        accord: Option<&str>,
+        change: impl FnOnce(Options) -> Options,
+    ) -> Running {
+        let config = Config::load(&data(&self.folder)).expect("config");
+        let node = Node::open_with(config, Clock::system(), change).expect("open");
         if let Some(note) = accord {
-            node.offer_accord(note.as_bytes().to_vec(), true, "test").await.expect("the accord is installed");
+            node.offer_accord(note.as_bytes().to_vec(), true, "test")
+                .await
+                .expect("the accord is installed");
         }
         Running::serve(self.code, self.folder, node, self.listeners)
     }
@@ -95,42 +116,92 @@ impl Running {
         let members = listeners.members.local_addr().expect("address");
         let national = listeners.national.local_addr().expect("address");
         let task = tokio::spawn(node::serve::run(Arc::clone(&node), listeners));
-        Running { code, folder, node, members, national, task: Some(task) }
+        Running {
+            code,
+            folder,
+            node,
+            members,
+            national,
+            task: Some(task),
+        }
     }
 
     /// Stops the node in order and starts it anew from its folder.
-    pub(crate) async fn restart(mut self) -> Running {
+    pub(crate) async fn restart(self) -> Running {
+        self.restart_after(|_| ()).await
+    }
+
+    /// The same, with something done to the data folder in between.
+    pub(crate) async fn restart_after(mut self, meanwhile: impl FnOnce(&Path)) -> Running {
         let (code, folder) = (self.code.clone(), Arc::clone(&self.folder));
         self.node.shut_down();
         let task = self.task.take().expect("serving");
-        within(task).await.expect("no panic").expect("an orderly end");
+        within(task)
+            .await
+            .expect("no panic")
+            .expect("an orderly end");
         drop(self);
+        meanwhile(&data(&folder));
         let config = Config::load(&data(&folder)).expect("config");
         let node = Node::open(config, Clock::system()).expect("the folder opens again");
-        let listeners = Listeners::bind(node.config()).await.expect("the ports are free again");
+        let listeners = Listeners::bind(node.config())
+            .await
+            .expect("the ports are free again");
         Running::serve(code, folder, node, listeners)
     }
 
     /// One request to the admin API; answers with status, content type and body.
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> (StatusCode, String, Vec<u8>) {
-        let request = Request::builder().method(method).uri(path).body(body.into()).expect("request");
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Body>,
+    ) -> (StatusCode, String, Vec<u8>) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(body.into())
+            .expect("request");
         let router = node::admin::router(Arc::clone(&self.node));
         let response = within(router.oneshot(request)).await.expect("infallible");
         let status = response.status();
-        let kind = response.headers().get("content-type").map(|kind| kind.to_str().expect("ascii").to_owned());
-        let body = response.into_body().collect().await.expect("body").to_bytes().to_vec();
+        let kind = response
+            .headers()
+            .get("content-type")
+            .map(|kind| kind.to_str().expect("ascii").to_owned());
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .expect("body")
+            .to_bytes()
+            .to_vec();
         (status, kind.unwrap_or_default(), body)
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
         let (status, _, body) = self.ask(Method::GET, path, Body::empty()).await;
-        assert!(status.is_success(), "{path}: {status} {}", String::from_utf8_lossy(&body));
+        assert!(
+            status.is_success(),
+            "{path}: {status} {}",
+            String::from_utf8_lossy(&body)
+        );
         serde_json::from_slice(&body).expect("the answer's type")
     }
 
-    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> T {
-        let (status, _, body) = self.ask(Method::POST, path, serde_json::to_vec(body).expect("json")).await;
-        assert!(status.is_success(), "{path}: {status} {}", String::from_utf8_lossy(&body));
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> T {
+        let (status, _, body) = self
+            .ask(Method::POST, path, serde_json::to_vec(body).expect("json"))
+            .await;
+        assert!(
+            status.is_success(),
+            "{path}: {status} {}",
+            String::from_utf8_lossy(&body)
+        );
         serde_json::from_slice(&body).expect("the answer's type")
     }
 
@@ -140,24 +211,56 @@ impl Running {
 
     /// Adds a bundle under a label.
     pub(crate) async fn add(&self, bundle: &str, label: &str) -> AddReport {
-        let path = format!("/objects?label={}", label.replace('/', "%2F").replace(' ', "%20").replace('+', "%2B"));
+        let path = format!(
+            "/objects?label={}",
+            label
+                .replace('/', "%2F")
+                .replace(' ', "%20")
+                .replace('+', "%2B")
+        );
         let (status, _, body) = self.ask(Method::POST, &path, bundle.to_owned()).await;
-        assert!(status.is_success(), "{status} {}", String::from_utf8_lossy(&body));
+        assert!(
+            status.is_success(),
+            "{status} {}",
+            String::from_utf8_lossy(&body)
+        );
         serde_json::from_slice(&body).expect("report")
     }
 
     pub(crate) async fn release(&self, channel: &str, ids: &[&str]) -> ReleaseReport {
-        let selection = Selection { ids: ids.iter().map(ToString::to_string).collect(), ..Selection::default() };
-        let request =
-            ReleaseRequest { channel: channel.into(), selection, who: "aida".into(), explain: false };
+        let selection = Selection {
+            ids: ids.iter().map(ToString::to_string).collect(),
+            ..Selection::default()
+        };
+        let request = ReleaseRequest {
+            channel: channel.into(),
+            selection,
+            who: "aida".into(),
+            explain: false,
+        };
         self.post("/release", &request).await
     }
 
-    /// The records that a collection shows.
+    /// The records that a collection shows, every version.
     pub(crate) async fn shown(&self, collection: &Collection) -> Vec<Record> {
         let collection = collection.clone();
-        let query = Query { all_versions: true, limit: 1000, ..Query::default() };
-        self.node.read(move |store| store.page(&collection, &query)).await.expect("page").records
+        let read = self.node.read(move |store| {
+            let mut records = Vec::new();
+            let mut query = Query {
+                all_versions: true,
+                limit: 1000,
+                ..Query::default()
+            };
+            loop {
+                let page = store.page(&collection, &query)?;
+                query.after = page.records.last().map(|record| record.seq);
+                records.extend(page.records);
+                if !page.more {
+                    return Ok(records);
+                }
+            }
+        });
+        read.await.expect("pages")
     }
 
     /// Waits until the channel shows exactly these ids (each once).
@@ -166,7 +269,10 @@ impl Running {
         let collection = collection(channel);
         self.until(async || {
             let records = self.shown(&collection).await;
-            records.iter().map(|record| record.id.as_str().to_owned()).collect::<BTreeSet<_>>()
+            records
+                .iter()
+                .map(|record| record.id.as_str().to_owned())
+                .collect::<BTreeSet<_>>()
                 == wanted.iter().map(|id| (*id).to_owned()).collect()
         })
         .await;
@@ -188,7 +294,10 @@ impl Running {
     pub(crate) async fn held(&self, channel: &str, origin: &str) -> Option<store::Head> {
         let (accord, channel) = channel.split_once('/').expect("full name");
         let log = LogName::new(accord, channel, origin);
-        self.node.read(move |store| store.head(&log)).await.expect("head")
+        self.node
+            .read(move |store| store.head(&log))
+            .await
+            .expect("head")
     }
 
     /// This node as another one's partner reaches it.
@@ -200,15 +309,22 @@ impl Running {
     /// Makes a user; answers with the Authorization header's value.
     pub(crate) async fn user(&self, name: &str) -> String {
         use base64::Engine;
-        let request = serde_json::json!({"name": name, "password": "correct horse battery", "write": true});
+        let request =
+            serde_json::json!({"name": name, "password": "correct horse battery", "write": true});
         let _: UserInfo = self.post("/users", &request).await;
-        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{name}:correct horse battery")))
+        format!(
+            "Basic {}",
+            base64::engine::general_purpose::STANDARD
+                .encode(format!("{name}:correct horse battery"))
+        )
     }
 
     /// One plain HTTP request to the national port.
     pub(crate) async fn national(&self, path: &str, authorization: Option<&str>) -> (u16, String) {
         let mut stream = TcpStream::connect(self.national).await.expect("connect");
-        let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        let authorization = authorization
+            .map(|value| format!("Authorization: {value}\r\n"))
+            .unwrap_or_default();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/taxii+json;version=2.1\r\n{authorization}Connection: close\r\n\r\n"
         );
@@ -216,14 +332,21 @@ impl Running {
         let mut answer = Vec::new();
         within(stream.read_to_end(&mut answer)).await.expect("read");
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("status line");
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .expect("status line");
         (status, answer)
     }
 }
 
 pub(crate) fn collection(channel: &str) -> Collection {
     let (accord, channel) = channel.split_once('/').expect("full name");
-    Collection::Channel { accord: accord.into(), channel: channel.into() }
+    Collection::Channel {
+        accord: accord.into(),
+        channel: channel.into(),
+    }
 }
 
 /// A channel among these members, of every kind, up to TLP:AMBER.
@@ -260,7 +383,9 @@ pub(crate) fn ratified(nodes: &[&Prepared], channels: Vec<Channel>) -> String {
     for node in nodes {
         let config = Config::load(&data(&node.folder)).expect("config");
         let keys = node::keys::Keys::load(&config).expect("keys");
-        signed.ratify(keys.root().expect("root key")).expect("ratified");
+        signed
+            .ratify(keys.root().expect("root key"))
+            .expect("ratified");
     }
     signed.to_string()
 }
@@ -278,5 +403,8 @@ pub(crate) fn indicator(number: u32, extra: &str) -> String {
 }
 
 pub(crate) fn bundle(objects: &[String]) -> String {
-    format!(r#"{{"type":"bundle","id":"bundle--00000000-0000-4000-8000-000000000000","objects":[{}]}}"#, objects.join(","))
+    format!(
+        r#"{{"type":"bundle","id":"bundle--00000000-0000-4000-8000-000000000000","objects":[{}]}}"#,
+        objects.join(",")
+    )
 }

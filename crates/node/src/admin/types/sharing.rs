@@ -1,0 +1,161 @@
+//! The way out, as JSON: objects taken in, released and withdrawn.
+
+use serde::{Deserialize, Serialize};
+
+/// What became of the objects of one `POST /objects`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddReport {
+    /// Objects in the body.
+    pub total: usize,
+    /// New here.
+    pub added: usize,
+    /// Held already, byte for byte.
+    pub duplicates: usize,
+    /// Refused because other content is held under the same id and version.
+    pub conflicts: usize,
+    /// Refused for their form.
+    pub refused: usize,
+    /// Each refused or conflicting object, in order; at most `ADMIN_ITEMS_MAX` of them.
+    pub refusals: Vec<ObjectRefusal>,
+    /// How many more there are.
+    pub refusals_omitted: usize,
+    /// Channels in `auto` mode that will now consider the new objects.
+    pub automatic: Vec<String>,
+}
+
+/// Why one object was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRefusal {
+    /// Its place among the body's objects, from 0.
+    pub index: usize,
+    /// Its id, where it could be read.
+    pub id: Option<String>,
+    /// The place of the fault in the object (RFC 6901; empty: the object itself).
+    pub pointer: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Which objects of the national collection: the union of what is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// Objects of these ids (latest versions).
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// Objects of these STIX types (latest versions).
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    /// Objects of these hashes (any version), in hex.
+    #[serde(default)]
+    pub hashes: Vec<String>,
+    /// Every object (latest versions).
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// `POST /release`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRequest {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// What to release.
+    #[serde(default)]
+    pub selection: Selection,
+    /// Who asks; goes to the audit log.
+    #[serde(default)]
+    pub who: String,
+    /// Only say what would happen; change nothing.
+    #[serde(default)]
+    pub explain: bool,
+}
+
+/// The answer to a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseReport {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// Whether this is only an explanation.
+    pub explain: bool,
+    /// Objects that entered the channel (or would).
+    pub released: usize,
+    /// Objects that the channel showed already.
+    pub already: usize,
+    /// Objects that policy refuses.
+    pub refused: usize,
+    /// Objects that wait for a person.
+    pub waiting: usize,
+    /// Selected objects that this node does not hold.
+    pub unknown: usize,
+    /// How many of `released` came along because a selected object refers to them.
+    pub companions: usize,
+    /// The log's size afterwards.
+    pub size: u64,
+    /// What became of each object, refusals first; at most `ADMIN_ITEMS_MAX` of them.
+    pub results: Vec<ObjectResult>,
+    /// How many more there are.
+    pub results_omitted: usize,
+}
+
+/// What became of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectResult {
+    /// The object's id (or the hash that was asked for, when nothing of that hash is held).
+    pub id: String,
+    /// Its version, where it has one.
+    pub version: Option<String>,
+    /// Its effective label.
+    pub label: Option<String>,
+    /// What became of it.
+    pub outcome: ReleaseOutcome,
+    /// Which rule decided, and for refusals each reason, in words.
+    pub why: Vec<String>,
+    /// Whether it came along because a selected object refers to it.
+    #[serde(default)]
+    pub companion: bool,
+}
+
+/// What became of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReleaseOutcome {
+    /// Policy refuses it.
+    Refused,
+    /// It is not held here.
+    Unknown,
+    /// A person must decide.
+    Waiting,
+    /// It entered the channel (or would).
+    Released,
+    /// The channel shows it already.
+    Already,
+}
+
+/// `POST /withdraw`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawRequest {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// The objects; every version of each is withdrawn.
+    pub ids: Vec<String>,
+    /// Why; goes to the own audit log, not to the partners.
+    pub reason: String,
+    /// Who asks; goes to the audit log.
+    #[serde(default)]
+    pub who: String,
+}
+
+/// The answer to a withdrawal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawReport {
+    /// `<accord>/<channel>`.
+    pub channel: String,
+    /// Versions withdrawn.
+    pub withdrawn: usize,
+    /// Ids of which this member shows nothing in the channel.
+    pub unknown: Vec<String>,
+    /// The log's size afterwards.
+    pub size: u64,
+}
