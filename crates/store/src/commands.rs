@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::index::{Key, Row};
 use crate::journal::{Frames, Header};
 use crate::limits::BUNDLE_OBJECTS_MAX;
-use crate::plan::{Facts, Standing};
+use crate::plan::{Facts, Standing, Together};
 use crate::types::{Change, Command, LogName, Outcome, Receive, Reply, Seq, Signer};
 use crate::work::{Work, entry_bundle};
 
@@ -432,15 +432,22 @@ impl Writer {
             work.plan
                 .prefetch(facts.iter().flatten().map(|facts| &facts.key))?;
             let mut conflicts = Vec::new();
-            for (i, slot) in facts.iter_mut().enumerate() {
-                let Some(found) = slot else { continue };
-                if let Standing::Conflict(held) = work.plan.standing(found)? {
-                    if let Some(object) = &bundle.objects[i] {
-                        self.keep_conflict(work, frames, Some(&name), object, held)?;
-                    }
+            let mut together = Together::default();
+            for (i, found) in facts.iter().enumerate() {
+                let (Some(found), Some(object)) = (found, &bundle.objects[i]) else {
+                    continue;
+                };
+                let held = match work.plan.standing(found)? {
+                    Standing::Conflict(held) => Some(held),
+                    Standing::New | Standing::Same(_) => together.conflict(found),
+                };
+                if let Some(held) = held {
+                    self.keep_conflict(work, frames, Some(&name), object, held)?;
                     conflicts.push(i);
-                    *slot = None;
                 }
+            }
+            for i in &conflicts {
+                facts[*i] = None;
             }
             let first = self.positions(work, count);
             let entries = entry_bundle(&bundle.raw);

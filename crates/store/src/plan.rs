@@ -99,21 +99,9 @@ impl<'a> Plan<'a> {
 
     /// How an object stands to what is held, this plan's own rows included.
     pub(crate) fn standing(&mut self, facts: &Facts) -> Result<Standing, StoreError> {
-        let time = |version: Option<i64>| {
-            version.map(|nanos| Timestamp::from_unix_nanos(i128::from(nanos)))
-        };
-        for held in self.held(&facts.key)?.iter() {
-            match model::succession(
-                (time(held.version), held.hash),
-                (time(facts.version), facts.hash),
-                facts.class,
-            ) {
-                Succession::Same => return Ok(Standing::Same(held.object)),
-                Succession::Conflict => return Ok(Standing::Conflict(held.hash)),
-                _ => {}
-            }
-        }
-        Ok(Standing::New)
+        let held = self.held(&facts.key)?.iter();
+        let same = |held: &Held| (Standing::Same(held.object), held.version, held.hash);
+        Ok(judge(held.map(same), facts))
     }
 
     /// Takes a new object at `seq`.
@@ -329,5 +317,40 @@ impl<'a> Plan<'a> {
         }
         self.rows.append(&mut rows);
         Ok(entries)
+    }
+}
+
+/// How an object stands to versions that are held, each with the answer if it is the same.
+fn judge(held: impl Iterator<Item = (Standing, Option<i64>, Hash)>, facts: &Facts) -> Standing {
+    let time =
+        |version: Option<i64>| version.map(|nanos| Timestamp::from_unix_nanos(i128::from(nanos)));
+    for (same, version, hash) in held {
+        let (old, new) = ((time(version), hash), (time(facts.version), facts.hash));
+        match model::succession(old, new, facts.class) {
+            Succession::Same => return same,
+            Succession::Conflict => return Standing::Conflict(hash),
+            _ => {}
+        }
+    }
+    Standing::New
+}
+
+/// Facts of objects that are about to be taken together, for judging one by the others.
+#[derive(Default)]
+pub(crate) struct Together<'f>(HashMap<&'f Key, Vec<&'f Facts>>);
+
+impl<'f> Together<'f> {
+    /// The hash that an earlier one has under the same id and version, if it is another; else
+    /// counts this one in.
+    pub(crate) fn conflict(&mut self, facts: &'f Facts) -> Option<Hash> {
+        let earlier = self.0.entry(&facts.key).or_default();
+        let known = earlier
+            .iter()
+            .map(|earlier| (Standing::New, earlier.version, earlier.hash));
+        if let Standing::Conflict(hash) = judge(known, facts) {
+            return Some(hash);
+        }
+        earlier.push(facts);
+        None
     }
 }
