@@ -119,3 +119,35 @@ fn damaged_texts_are_refused_or_read_back() {
         }
     }
 }
+
+/// Texts at the size limit that are built to cost a parser time or stack.
+#[test]
+fn texts_of_the_largest_size_are_refused_whatever_they_nest() {
+    let size = policy::ACCORD_BYTES_MAX - 100;
+    let repeated = |part: &str| part.repeat(size / part.len());
+    let texts = [
+        repeated("["),
+        repeated("[["),
+        format!("name = {}", repeated("[")),
+        format!("name = {}", repeated("{a=")),
+        format!("{}a = 1", repeated("a.")),
+        format!("[{}a]", repeated("a.")),
+        format!("name = {{{}a = 1}}", repeated("a.")),
+        repeated("[[member]]\n"),
+        repeated("[a]\n"),
+        repeated("[[a.b]]\n"),
+        format!("name = \"{}\"", repeated("x")),
+        format!("name = {}", repeated("1")),
+        format!("version = {}.0", repeated("9")),
+        (0..size / 16).map(|n| format!("key{n} = {n}\n")).collect(),
+        format!("purposes = [{}]", repeated("\"a\",")),
+        repeated("#\n"),
+    ];
+    for text in texts {
+        let text = format!("{text}\n");
+        let start = text[..20].to_owned();
+        let error = Accord::parse_text(&text).expect_err(&start);
+        assert!(error.to_string().len() < 1_000, "{start}: {error}");
+        assert!(SignedAccord::parse(text.as_bytes()).is_err(), "{start}");
+    }
+}

@@ -25,8 +25,8 @@ const SKIPPED: [&str; 6] = [
     "artifacts",
     "node_modules",
 ];
-const TEXT: [&str; 12] = [
-    "rs", "toml", "md", "sh", "yml", "yaml", "json", "html", "css", "js", "ftl", "sql",
+const TEXT: [&str; 13] = [
+    "rs", "toml", "md", "sh", "py", "yml", "yaml", "json", "html", "css", "js", "ftl", "sql",
 ];
 
 /// Whether a file is part of these checks and so has to spell out what it looks for.
