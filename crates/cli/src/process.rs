@@ -187,6 +187,15 @@ pub(crate) fn usage(process: &str) -> Usage {
     }
 }
 
+/// The processor time of this process so far, finer than /proc tells it.
+pub(crate) fn own_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
 /// User and system time from the text of /proc/<pid>/stat. The name before them is in parentheses
 /// and may hold spaces, so fields are counted from the last parenthesis.
 fn cpu_of(stat: &str) -> Duration {

@@ -14,9 +14,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::corpus::Corpus;
-use super::measure::{Rate, between};
+use super::measure::Rate;
 use crate::exit::Failure;
-use crate::process::usage;
+use crate::process::own_cpu;
 use crate::show::Table;
 
 /// LIMIT: objects that the raw limits are measured on; the rates do not change beyond.
@@ -68,9 +68,9 @@ impl Raw {
 }
 
 fn timed(bodies: &[Vec<u8>], work: impl FnOnce() -> Result<(), Failure>) -> Result<Rate, Failure> {
-    let (before, start) = (usage("self"), Instant::now());
+    let (before, start) = (own_cpu(), Instant::now());
     work()?;
-    let (time, cpu) = (start.elapsed(), between(before, usage("self")));
+    let (time, cpu) = (start.elapsed(), own_cpu().saturating_sub(before));
     Ok(Rate::new(
         bodies.len() as u64,
         bodies.iter().map(|body| body.len() as u64).sum(),

@@ -28,7 +28,7 @@ pub(crate) struct Remote {
 
 enum Way {
     /// The peer and the path of the log, with a slash at its end.
-    Pinned(Peer, String),
+    Pinned(Box<Peer>, String),
     /// Host and port, the path, and the connection once there is one.
     Plain(String, String, Option<Http>),
 }
@@ -59,10 +59,8 @@ impl Remote {
                 })?;
             let config = Config::load(data).map_err(Failure::usage)?;
             let keys = Keys::load(&config).map_err(Failure::unavailable)?;
-            Way::Pinned(
-                Peer::new(keys.tls(), &base, pin).map_err(Failure::unavailable)?,
-                path,
-            )
+            let peer = Peer::new(keys.tls(), &base, pin).map_err(Failure::unavailable)?;
+            Way::Pinned(Box::new(peer), path)
         };
         Ok(Remote {
             url: url.to_owned(),
