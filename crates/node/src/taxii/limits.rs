@@ -14,6 +14,10 @@ pub(super) const PAGE_BYTES_MAX: usize = 16 << 20;
 /// LIMIT: objects read between two looks at PAGE_BYTES_MAX.
 pub(super) const PAGE_STEP_OBJECTS: usize = 128;
 
+/// LIMIT: times that a page is gathered while objects on it are being withdrawn. Withdrawals come
+/// singly, so the second time is the last in practice.
+pub(super) const PAGE_ATTEMPTS_MAX: usize = 3;
+
 /// LIMIT: pages being assembled at once, so that memory does not grow with the clients.
 pub(super) const PAGES_AT_ONCE: usize = 8;
 

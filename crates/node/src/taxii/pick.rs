@@ -38,19 +38,19 @@ impl Picked {
 pub(super) fn pick(
     store: &Store,
     collection: &Collection,
-    wanted: Wanted,
+    wanted: &Wanted,
 ) -> Result<Picked, StoreError> {
     if !wanted.stix_21 {
         return Ok(Picked::default());
     }
     let mut query = Query {
         after: wanted.after,
-        ids: wanted.ids,
-        kinds: wanted.kinds,
+        ids: wanted.ids.clone(),
+        kinds: wanted.kinds.clone(),
         all_versions: wanted.versions != Versions::Last,
         limit: wanted.limit,
     };
-    let Versions::Chosen { first, last, at } = wanted.versions else {
+    let Versions::Chosen { first, last, at } = &wanted.versions else {
         let Page { records, more } = store.page(collection, &query)?;
         let resume = if more {
             records.last().map(|record| record.seq)
@@ -62,9 +62,9 @@ pub(super) fn pick(
     let choice = Choice {
         store,
         collection,
-        first,
-        last,
-        at: &at,
+        first: *first,
+        last: *last,
+        at,
     };
     let mut ends = HashMap::new();
     let mut picked = Picked::default();

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use model::Id;
-use store::{Record, Store, StoreError};
+use store::{Collection, Record, Store, StoreError};
 
 use super::fault::Fault;
-use super::limits::{PAGE_BYTES_MAX, PAGE_STEP_OBJECTS};
+use super::limits::{PAGE_ATTEMPTS_MAX, PAGE_BYTES_MAX, PAGE_STEP_OBJECTS};
 use super::media::STIX;
 use super::pick::{Picked, pick, version};
 use super::query::Wanted;
@@ -60,11 +60,7 @@ pub(super) async fn page(
                 wanted.versions = super::query::Versions::All;
             }
         }
-        let mut picked = pick(store, collection, wanted)?;
-        let bodies = match shape {
-            Shape::Envelope => bodies(store, &mut picked)?,
-            _ => Vec::new(),
-        };
+        let (picked, bodies) = gather(store, collection, &wanted, shape)?;
         let next = picked
             .resume
             .map(|seq| api.cursors.seal(listing.id().as_bytes(), seq));
@@ -76,6 +72,32 @@ pub(super) async fn page(
         Ok(reply::page(&picked.records, body))
     })
     .await
+}
+
+/// The records of a page and, where the page shows them, their bytes.
+///
+/// Between the two reads a record can be withdrawn and its bytes erased (I6). The page is then
+/// gathered anew, without it; only what fails again and again is a failure.
+fn gather(
+    store: &Store,
+    collection: &Collection,
+    wanted: &Wanted,
+    shape: Shape,
+) -> Result<(Picked, Vec<Bytes>), StoreError> {
+    let mut attempts = 0;
+    loop {
+        let mut picked = pick(store, collection, wanted)?;
+        if shape != Shape::Envelope {
+            return Ok((picked, Vec::new()));
+        }
+        attempts += 1;
+        match bodies(store, &mut picked) {
+            Ok(bodies) => return Ok((picked, bodies)),
+            Err(StoreError::UnknownObject { .. } | StoreError::Corrupt { .. })
+                if attempts < PAGE_ATTEMPTS_MAX => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The bytes of the picked records, of as many as fit a page.
