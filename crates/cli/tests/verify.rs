@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{envelope, fed, note_id, on, pair, run};
+use common::{Server, envelope, fed, member, note_id, on, pair, run};
 
 /// Every file below `folder`.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -124,4 +124,35 @@ fn files_that_are_none_of_ours_are_a_usage_error() {
     std::fs::write(&evidence, "kurultai-evidence/v1\norigin x\n").unwrap();
     let nothing = run(&["verify", &evidence.display().to_string()]).code(1);
     assert!(nothing.out.contains("proves nothing"), "{}", nothing.out);
+}
+
+#[test]
+fn a_partner_checks_a_log_over_its_server_and_a_stranger_cannot_connect() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, accord) = log(root.path());
+    let (a, b) = (root.path().join("AA"), root.path().join("BB"));
+    let url = on(&a, &["accord", "member"]).code(0).json()["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let target = format!("{url}/log/pact/all");
+    let server = Server::start(&a);
+    let report = on(&b, &["verify", &target, "--json"]).code(0).json();
+    let log = &report["logs"][0];
+    // A server gives every body, also those of the last bundle, which it keeps in no file.
+    assert_eq!(
+        (log["size"].as_u64(), log["bodies"].as_u64()),
+        (Some(301), Some(299))
+    );
+    let absent = on(&b, &["verify", &format!("{url}/log/pact/nothing")]).code(1);
+    assert!(absent.out.contains("missing"), "{}", absent.out);
+    let stranger = member(root.path(), "CC");
+    let refused = on(&stranger, &["verify", &target, "--accord", &accord]).code(3);
+    assert!(
+        refused.err.contains("cannot be reached") || refused.err.contains("broke off"),
+        "{}",
+        refused.err
+    );
+    drop(server);
+    on(&b, &["verify", &target]).code(3);
 }

@@ -266,7 +266,7 @@ async fn catch_up(partner: &Bed, size: u64) -> Result<(), Failure> {
                 "the catch-up stands still at {held} of {size}: {errors:?}"
             )));
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

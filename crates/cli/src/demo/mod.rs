@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use node::admin::types::Selection;
+use node::admin::types::{ReleaseOutcome, Selection};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::add::{Added, add};
@@ -195,13 +195,6 @@ impl Demo {
                 ..Selection::default()
             };
             let report = first.release("library", selection, false).await?;
-            if report.refused + report.waiting > 0 {
-                return Err(Failure::refused(format!(
-                    "{} could not be released: {:?}",
-                    input.name(),
-                    report.results.first()
-                )));
-            }
             say(&format!(
                 "{} takes in {} and releases it into library: {}, {} held already, {} released",
                 first.code,
@@ -210,9 +203,21 @@ impl Demo {
                 show::thousands(sum.duplicates as u64),
                 show::thousands(report.released as u64)
             ));
+            if let Some(first) = report
+                .results
+                .iter()
+                .find(|result| result.outcome == ReleaseOutcome::Refused)
+            {
+                say(&format!(
+                    "  policy keeps {} in: {}: {}",
+                    show::count(report.refused as u64, "object"),
+                    first.id,
+                    first.why.join("; ")
+                ));
+            }
             for refusal in sum.refusals.iter().take(3) {
                 say(&format!(
-                    "  refused {}: {}",
+                    "  intake refuses {}: {}",
                     refusal.id.as_deref().unwrap_or(&refusal.pointer),
                     refusal.reason
                 ));
