@@ -134,7 +134,7 @@ fn check(world: &World, number: usize, image: &Image, effects: &[Effect], clock:
         Store::open(&image.dir, options(clock)).unwrap_or_else(|error| panic!("{place}: {error}"));
     // Every record has bytes, and they are what its hash says.
     let shown = state(&store);
-    let store = if number % 3 == 0 {
+    let store = if number.is_multiple_of(3) {
         drop(store);
         rebuilt(&image.dir, &shown, clock, &place)
     } else {

@@ -191,7 +191,7 @@ fn without_tests(text: &str) -> String {
                 _ => {}
             }
         }
-        let closed = before > 0 && *open == 0 || line.contains('{') && *open == 0;
+        let closed = *open == 0 && (before > 0 || line.contains('{'));
         let declared = *open == 0 && line.trim_end().ends_with(';');
         if closed || declared {
             depth = None;
