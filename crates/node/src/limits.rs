@@ -59,6 +59,13 @@ pub const MEMBER_CONNECTIONS_MAX: usize = 256;
 /// LIMIT: connections of one partner at one time, so that one cannot use up everybody's.
 pub const MEMBER_CONNECTIONS_EACH_MAX: usize = 32;
 
+/// LIMIT: TLS handshakes under way at one time; each holds a few kilobytes and a descriptor.
+pub const HANDSHAKES_MAX: usize = 512;
+
+/// LIMIT: handshakes under way from one address. A partner opens at most a few at once, but several
+/// partners may share an address; and one address must not take all of them.
+pub const HANDSHAKES_EACH_MAX: usize = 128;
+
 /// LIMIT: connections of national tools at one time.
 pub const NATIONAL_CONNECTIONS_MAX: usize = 1_024;
 
@@ -117,4 +124,5 @@ pub const ACCORDS_MAX: usize = 64;
 
 const _: () = assert!(AUDIT_IDS_MAX * 110 < AUDIT_RECORD_BYTES_MAX);
 const _: () = assert!(MEMBER_CONNECTIONS_EACH_MAX < MEMBER_CONNECTIONS_MAX);
+const _: () = assert!(HANDSHAKES_EACH_MAX < HANDSHAKES_MAX);
 const _: () = assert!(ADMIN_PAGE_DEFAULT <= ADMIN_PAGE_MAX);

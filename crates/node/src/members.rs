@@ -16,6 +16,7 @@
 mod events;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,13 +34,14 @@ use sync::tls::Pin;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::accords::Channel;
 use crate::error::NodeError;
 use crate::http::{self, Shares};
 use crate::limits::{
-    COSIGNATURES_BYTES_MAX, COSIGNATURES_MAX, HANDSHAKE_SECS_MAX, HEADER_SECS_MAX,
-    MEMBER_CONNECTIONS_EACH_MAX, MEMBER_CONNECTIONS_MAX,
+    COSIGNATURES_BYTES_MAX, COSIGNATURES_MAX, HANDSHAKE_SECS_MAX, HANDSHAKES_EACH_MAX,
+    HANDSHAKES_MAX, HEADER_SECS_MAX, MEMBER_CONNECTIONS_EACH_MAX, MEMBER_CONNECTIONS_MAX,
 };
 use crate::node::{Node, stopped};
 use crate::problem::Fault;
@@ -61,60 +63,87 @@ pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) -> Result<(),
                 why: error.to_string(),
             }
         })?;
-    let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let places = Arc::new(Semaphore::new(MEMBER_CONNECTIONS_MAX));
-    let shares = Shares::default();
+    let doors = Doors {
+        node: Arc::clone(&node),
+        acceptor: TlsAcceptor::from(Arc::new(tls)),
+        handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+        places: Arc::new(Semaphore::new(MEMBER_CONNECTIONS_MAX)),
+        strangers: Shares::default(),
+        partners: Shares::default(),
+    };
     let mut shutdown = node.shutdown();
     loop {
         let accepted = tokio::select! {
-            () = stopped(&mut shutdown) => return http::finished(&places, MEMBER_CONNECTIONS_MAX).await,
+            () = stopped(&mut shutdown) => {
+                return http::finished(&doors.places, MEMBER_CONNECTIONS_MAX).await;
+            }
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, from)) = accepted else {
             // Out of file descriptors, most likely: let open connections end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!("all places for partners' connections are taken; one was turned away");
-            continue;
-        };
-        let (node, acceptor, shares) = (Arc::clone(&node), acceptor.clone(), shares.clone());
-        tokio::spawn(async move {
-            connection(node, acceptor, stream, shares).await;
-            drop(place);
-        });
+        doors.let_in(stream, from.ip());
     }
 }
 
-async fn connection(node: Arc<Node>, acceptor: TlsAcceptor, stream: TcpStream, shares: Shares) {
-    drop(stream.set_nodelay(true));
-    let patience = Duration::from_secs(HANDSHAKE_SECS_MAX);
-    let stream = match tokio::time::timeout(patience, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
-        Err(_) => return tracing::debug!("a TLS handshake took too long"),
-    };
-    let Some(pin) = sync::tls::pin_of(stream.get_ref().1) else {
-        return;
-    };
-    let Some(code) = node.pins().member(&pin) else {
-        return;
-    };
-    let Some(_share) = shares.take(&code, MEMBER_CONNECTIONS_EACH_MAX) else {
-        return tracing::warn!(
-            peer = code,
-            "a partner has too many connections; one was turned away"
-        );
-    };
-    node.metrics().connections("members", 1);
-    let shared = Arc::clone(&node);
-    let service = service_fn(move |request| {
-        let node = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(node, pin, request).await) }
-    });
-    http::serve(stream, service, node.shutdown()).await;
-    node.metrics().connections("members", -1);
+/// Who may come in, in two steps: until a caller has proved its key it is a stranger and takes
+/// none of the partners' places, so strangers who open connections and say nothing keep no partner
+/// out.
+#[derive(Clone)]
+struct Doors {
+    node: Arc<Node>,
+    acceptor: TlsAcceptor,
+    handshakes: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    strangers: Shares,
+    partners: Shares,
+}
+
+impl Doors {
+    fn let_in(&self, stream: TcpStream, from: IpAddr) {
+        let turn = Arc::clone(&self.handshakes).try_acquire_owned();
+        let share = self.strangers.take(&from.to_string(), HANDSHAKES_EACH_MAX);
+        let (Ok(turn), Some(share)) = (turn, share) else {
+            return tracing::debug!(%from, "too many TLS handshakes at once; one was turned away");
+        };
+        let doors = self.clone();
+        tokio::spawn(async move {
+            drop(stream.set_nodelay(true));
+            let patience = Duration::from_secs(HANDSHAKE_SECS_MAX);
+            let stream = match tokio::time::timeout(patience, doors.acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::debug!(%from, %error, "a TLS handshake failed"),
+                Err(_) => return tracing::debug!(%from, "a TLS handshake took too long"),
+            };
+            drop((turn, share));
+            doors.serve(stream).await;
+        });
+    }
+
+    async fn serve(self, stream: TlsStream<TcpStream>) {
+        let node = self.node;
+        let Some(pin) = sync::tls::pin_of(stream.get_ref().1) else {
+            return;
+        };
+        let Some(code) = node.pins().member(&pin) else {
+            return;
+        };
+        let share = self.partners.take(&code, MEMBER_CONNECTIONS_EACH_MAX);
+        let (Ok(place), Some(share)) = (self.places.try_acquire_owned(), share) else {
+            return tracing::warn!(peer = code, "too many connections; one was turned away");
+        };
+        node.metrics().connections("members", 1);
+        let shared = Arc::clone(&node);
+        let service = service_fn(move |request| {
+            let node = Arc::clone(&shared);
+            async move { Ok::<_, Infallible>(answer(node, pin, request).await) }
+        });
+        http::serve(stream, service, node.shutdown()).await;
+        node.metrics().connections("members", -1);
+        drop((node, share, place));
+    }
 }
 
 async fn answer(node: Arc<Node>, pin: Pin, request: Request<Incoming>) -> Response {

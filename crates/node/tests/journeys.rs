@@ -433,8 +433,16 @@ async fn a_stalling_partner_delays_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_cannot_connect() {
-    let (kz, _kg) = pair("").await;
+async fn a_stranger_cannot_connect_and_a_crowd_of_them_keeps_nobody_out() {
+    let (kz, kg) = pair("").await;
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        crowd.push(
+            tokio::net::TcpStream::connect(kz.members)
+                .await
+                .expect("connected"),
+        );
+    }
     let stranger = prepare("XX", "").await.start(None).await;
     let error = stranger
         .peer_of(&kz)
@@ -448,6 +456,9 @@ async fn a_stranger_cannot_connect() {
         ),
         "{error:?}"
     );
+    kz.add(&bundle(&[indicator(1, "")]), GREEN).await;
+    kz.release("steppe/alerts", &[&indicator_id(1)]).await;
+    kg.until_shown("steppe/alerts", &[&indicator_id(1)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

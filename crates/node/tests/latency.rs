@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use world::{bundle, channel, indicator, indicator_id, prepare, ratified};
 
-const ROUNDS: u32 = 100;
+const ROUNDS: u32 = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_released_object_is_shown_well_within_a_second() {

@@ -379,7 +379,12 @@ pub(crate) fn accord(members: &[&Member], channels: Vec<Channel>) -> SignedAccor
 /// The accord ratified by every prepared node.
 pub(crate) fn ratified(nodes: &[&Prepared], channels: Vec<Channel>) -> String {
     let members: Vec<&Member> = nodes.iter().map(|node| &node.member).collect();
-    let mut signed = accord(&members, channels);
+    ratified_text(nodes, accord(&members, channels).accord().clone())
+}
+
+/// The same for an accord of one's own making.
+pub(crate) fn ratified_text(nodes: &[&Prepared], accord: Accord) -> String {
+    let mut signed = SignedAccord::new(accord).expect("a well-formed accord");
     for node in nodes {
         let config = Config::load(&data(&node.folder)).expect("config");
         let keys = node::keys::Keys::load(&config).expect("keys");
