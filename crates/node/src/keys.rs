@@ -9,12 +9,13 @@
 //! INVARIANT: a key file that anybody but its owner can read is refused, and no secret is ever
 //! printed, logged or sent.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -40,6 +41,8 @@ pub struct Keys {
     log_pq: SigningKey,
     witness: Arc<[SigningKey]>,
     tls: Identity,
+    /// One for each own log, so at most as many as the accords have channels.
+    signers: Mutex<HashMap<String, Signer>>,
 }
 
 impl fmt::Debug for Keys {
@@ -141,6 +144,7 @@ impl Keys {
             witness: [witness].into(),
             tls: Identity::from_pem(&certificate, &tls_key)
                 .map_err(|error| bad(&tls_path, &error))?,
+            signers: Mutex::default(),
         })
     }
 
@@ -179,6 +183,16 @@ impl Keys {
     /// # Errors
     /// When `origin` cannot be a key name.
     pub fn signer(&self, origin: &str) -> Result<Signer, NodeError> {
+        let mut signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signer) = signers.get(origin) {
+            return Ok(Arc::clone(signer));
+        }
+        let signer = self.make_signer(origin)?;
+        signers.insert(origin.to_owned(), Arc::clone(&signer));
+        Ok(signer)
+    }
+
+    fn make_signer(&self, origin: &str) -> Result<Signer, NodeError> {
         let named = |key: &SigningKey| {
             key.renamed(origin).map_err(|error| NodeError::Config {
                 place: format!("log {origin}"),

@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use log::{Action, Entry};
-use model::{Hash, Label};
+use model::{Hash, Id, Label};
 use policy::{Attribution, Decision, ReleaseMode, Subject, Trigger, decide, releasable};
 use store::{Change, Command, LogName, Query, Record, Reply, Signer, Store, StoreError};
 
@@ -114,7 +114,7 @@ impl Node {
         batch: Vec<Record>,
         trigger: &Trigger,
         explain: bool,
-        companions_seen: &mut HashSet<(model::Id, Option<Hash>)>,
+        companions_seen: &mut HashSet<Id>,
         report: &mut ReleaseReport,
     ) -> Result<(), NodeError> {
         let judge = Judge {
@@ -374,13 +374,12 @@ impl Judge {
         &self,
         store: &Store,
         batch: Vec<Record>,
-        seen: &mut HashSet<(model::Id, Option<Hash>)>,
+        seen: &mut HashSet<Id>,
     ) -> Result<Vec<Decided>, StoreError> {
         let mut memo = HashMap::new();
         let shown = self.shown(store, &batch)?;
         let mut decided = Vec::with_capacity(batch.len());
         for record in batch {
-            seen.insert((record.id.clone(), Some(record.hash)));
             decided.push(self.one(store, record, false, &shown, &mut memo)?);
         }
         let permitted: Vec<Record> = decided
@@ -388,14 +387,20 @@ impl Judge {
             .filter(|one| one.outcome == ReleaseOutcome::Released)
             .map(|one| one.record.clone())
             .collect();
-        // Companions go first, so that a partner never shows an object before its marking.
-        let companions = companions::of(store, &permitted, seen)?;
+        let present: HashSet<&Id> = decided.iter().map(|one| &one.record.id).collect();
+        let companions = companions::of(store, &permitted, &present, seen)?;
         let shown = self.shown(store, &companions)?;
         let mut all = Vec::with_capacity(companions.len() + decided.len());
         for record in companions {
             all.push(self.one(store, record, true, &shown, &mut memo)?);
         }
         all.append(&mut decided);
+        // In this order a partner that has an object has its markings and its author already.
+        all.sort_by_key(|one| match one.record.id.type_name() {
+            "marking-definition" => 0,
+            "identity" => 1,
+            _ => 2,
+        });
         Ok(all)
     }
 

@@ -5,21 +5,24 @@
 //! markings and `created_by_ref`; those of a companion count as well. What this member does not
 //! hold (the well-known TLP markings, a foreign author) is passed over in silence.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use model::{Hash, Id, Object};
+use model::{Id, Object};
 use store::{Collection, Record, Store, StoreError};
 
 use crate::limits::COMPANION_ROUNDS_MAX;
 
-/// The latest versions of the companions of `records` that are not in `seen` yet, which they join.
+/// The latest versions of the companions of `records` that are neither `present` already nor in
+/// `seen`, which they join.
 pub(super) fn of(
     store: &Store,
     records: &[Record],
-    seen: &mut HashSet<(Id, Option<Hash>)>,
+    present: &HashSet<&Id>,
+    seen: &mut HashSet<Id>,
 ) -> Result<Vec<Record>, StoreError> {
     let mut companions = Vec::new();
-    let mut wave = records.to_vec();
+    let mut wave = Cow::Borrowed(records);
     for _ in 0..COMPANION_ROUNDS_MAX {
         let mut found = Vec::new();
         for (record, bytes) in wave.iter().zip(store.bodies(&wave)?) {
@@ -29,14 +32,8 @@ pub(super) fn of(
                 continue;
             };
             for id in object.marking_refs().iter().chain(object.created_by()) {
-                if !seen.insert((id.clone(), None)) {
-                    continue;
-                }
-                let Some(latest) = store.latest(&Collection::National, id)? else {
-                    continue;
-                };
-                if seen.insert((latest.id.clone(), Some(latest.hash))) {
-                    found.push(latest);
+                if !present.contains(id) && seen.insert(id.clone()) {
+                    found.extend(store.latest(&Collection::National, id)?);
                 }
             }
         }
@@ -44,7 +41,7 @@ pub(super) fn of(
             break;
         }
         companions.extend(found.iter().cloned());
-        wave = found;
+        wave = Cow::Owned(found);
     }
     Ok(companions)
 }
