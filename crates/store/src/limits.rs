@@ -39,3 +39,6 @@ pub const CACHE_BYTES_MAX: usize = 48 << 20;
 
 /// LIMIT: files written in one step above which one sync of the file system replaces one sync a file.
 pub const FILE_SYNCS_MAX: usize = 12;
+
+/// LIMIT: journal frames that recovery applies in one transaction.
+pub const REPLAY_FRAMES_MAX: usize = 64;

@@ -10,13 +10,10 @@ use crate::blobs::LocalBlobs;
 use crate::error::StoreError;
 use crate::index::{Row, SqliteIndex};
 use crate::journal::{self, Frame, Header, Position};
-use crate::limits::BUNDLE_OBJECTS_MAX;
+use crate::limits::REPLAY_FRAMES_MAX;
 use crate::shared::Shared;
 use crate::work::Work;
 use crate::writer::Writer;
-
-/// Frames that recovery applies in one transaction.
-const REPLAY_FRAMES_MAX: usize = 64;
 
 /// Takes the data folder for this process alone. The lock is the operating system's, so that it
 /// ends with the process however that ends.
@@ -106,7 +103,6 @@ fn apply(writer: &mut Writer, frames: &mut Vec<Frame>) -> Result<(), StoreError>
     let Some(end) = frames.last().map(|frame| frame.next) else {
         return Ok(());
     };
-    debug_assert!(REPLAY_FRAMES_MAX < BUNDLE_OBJECTS_MAX * BUNDLE_OBJECTS_MAX);
     let shared = writer.shared.clone();
     let mut work = Work::new(&shared, writer.last);
     for frame in frames.drain(..) {
@@ -120,7 +116,8 @@ fn apply(writer: &mut Writer, frames: &mut Vec<Frame>) -> Result<(), StoreError>
     });
     shared.blobs.put_all(&files)?;
     shared.index.apply(&work.plan.rows)?;
-    writer.settle(work, end, &stale);
+    let leftovers = writer.settle(work, end, stale);
+    writer.tidy(leftovers);
     Ok(())
 }
 

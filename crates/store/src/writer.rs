@@ -33,6 +33,17 @@ pub(crate) struct Writer {
     pub(crate) last: Seq,
 }
 
+/// What remains to be done after a commit, for the sake of the files alone.
+#[derive(Default)]
+pub(crate) struct Leftovers {
+    /// Checkpoints, for whoever reads the files.
+    notes: Vec<(String, Vec<u8>)>,
+    /// Unfinished tiles and bundles of sizes that are past.
+    stale: Vec<String>,
+    /// Stored body bundles that hold a withdrawn body.
+    blanked: Vec<(LogName, u64)>,
+}
+
 impl Writer {
     /// Works until every sender is gone.
     pub(crate) fn run(mut self, queue: &Receiver<(Command, Done)>) {
@@ -63,17 +74,23 @@ impl Writer {
             answers.push((self.prepare(&mut work, &mut frames, command), done));
         }
         let written = if frames.bytes().is_empty() {
-            Ok(())
+            Ok(Leftovers::default())
         } else {
             self.write(work, &frames)
         };
         if let Err(error) = &written {
             tracing::error!(%error, "nothing of this group was accepted");
         }
-        shared.set_health(written.as_ref().map(|()| ()));
+        let (outcome, leftovers) = match written {
+            Ok(leftovers) => (Ok(()), leftovers),
+            Err(error) => (Err(error), Leftovers::default()),
+        };
+        shared.set_health(outcome.as_ref().copied());
         for (answer, done) in answers {
-            done(written.clone().and(answer));
+            done(outcome.clone().and(answer));
         }
+        // Nobody waits for this.
+        self.tidy(leftovers);
     }
 
     /// Makes a group durable, then visible.
@@ -89,7 +106,11 @@ impl Writer {
     /// A checkpoint is shown to nobody before 3, so no partner can hold one that recovery does not
     /// also arrive at. If 2 or 3 fails while the process lives on (a full disk), the journal is cut
     /// back and the group is as if it had never been.
-    pub(crate) fn write(&mut self, mut work: Work<'_>, frames: &Frames) -> Result<(), StoreError> {
+    pub(crate) fn write(
+        &mut self,
+        mut work: Work<'_>,
+        frames: &Frames,
+    ) -> Result<Leftovers, StoreError> {
         let shared = self.shared.clone();
         let mut stale = Vec::new();
         let files = work.files(&mut stale)?;
@@ -110,12 +131,16 @@ impl Writer {
             shared.blobs.truncate(&segment, frames.start().offset)?;
             return Err(error);
         }
-        self.settle(work, frames.end(), &stale);
-        Ok(())
+        Ok(self.settle(work, frames.end(), stale))
     }
 
-    /// After the commit: what others may see now, and what nobody needs any more.
-    pub(crate) fn settle(&mut self, work: Work<'_>, end: Position, stale: &[String]) {
+    /// After the commit: what others may see now. Gives what nobody needs any more.
+    pub(crate) fn settle(
+        &mut self,
+        work: Work<'_>,
+        end: Position,
+        stale: Vec<String>,
+    ) -> Leftovers {
         self.last = work.last;
         self.end = end;
         if self.end.offset >= SEGMENT_BYTES_MAX {
@@ -124,28 +149,33 @@ impl Writer {
                 offset: 0,
             };
         }
-        let (blanked, events) = (work.blanked, work.events);
         let mut notes = Vec::new();
         for (name, (before, state)) in work.logs {
             if state.tree.size() != before {
-                notes.push((
-                    format!("{}/checkpoint", log_folder(&name)),
-                    state.checkpoint.clone().into_bytes(),
-                ));
+                let key = format!("{}/checkpoint", log_folder(&name));
+                notes.push((key, state.checkpoint.clone().into_bytes()));
             }
             self.logs.insert(name, state);
         }
-        self.erase(&blanked);
-        // Best effort, as the comment on `write` says: the index has the checkpoint.
-        if let Err(error) = self
-            .shared
-            .blobs
-            .put_all(&notes)
-            .and_then(|()| self.shared.blobs.delete(stale))
-        {
+        self.shared.tell(&work.events);
+        Leftovers {
+            notes,
+            stale,
+            blanked: work.blanked,
+        }
+    }
+
+    /// Best effort, as the comment on [`Writer::write`] says: the index has the checkpoint, and
+    /// names the bodies that are not served.
+    pub(crate) fn tidy(&self, leftovers: Leftovers) {
+        let blobs = &self.shared.blobs;
+        self.erase(&leftovers.blanked);
+        let done = blobs
+            .put_all(&leftovers.notes)
+            .and_then(|()| blobs.delete(&leftovers.stale));
+        if let Err(error) = done {
             tracing::warn!(%error, "left-over files of logs");
         }
-        self.shared.tell(&events);
     }
 
     /// Takes withdrawn bodies out of stored body bundles. Until that is done, and if it fails,

@@ -12,8 +12,7 @@ use crate::limits::PAGE_RECORDS_MAX;
 use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
 
 /// The columns of a record, `s` being `shown` and `o` being `object`.
-const RECORD: &str = "SELECT s.seq, s.object, o.uuid, s.kind, o.version, o.hash, s.log, s.entry, s.label, o.marks, s.state
-    FROM shown s JOIN object o ON o.seq = s.object";
+const COLUMNS: &str = "SELECT s.seq, s.object, o.uuid, s.kind, o.version, o.hash, s.log, s.entry, s.label, o.marks, s.state";
 
 impl Reader {
     pub(super) fn held(&mut self, keys: &[Key]) -> Result<Vec<Vec<Held>>, StoreError> {
@@ -45,22 +44,29 @@ impl Reader {
     }
 
     fn shown(&mut self, object: Seq) -> Result<Vec<Shown>, StoreError> {
-        let rows: Vec<(i64, Seq, Option<i64>, Option<i64>, i64)> = self
-            .db
-            .prepare_cached("SELECT collection, seq, log, entry, state FROM shown WHERE object = ?1 ORDER BY collection, seq")?
-            .query_map([object], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
-            .collect::<Result<_, _>>()?;
-        rows.into_iter()
-            .map(|(collection, seq, log, entry, state)| {
-                let log = match (log, entry) {
-                    (Some(log), Some(entry)) => Some((self.log_name(log)?, entry as u64)),
-                    _ => None,
+        let mut raw = Vec::new();
+        {
+            let mut find = self.db.prepare_cached(
+                "SELECT collection, seq, log, entry, state FROM shown WHERE object = ?1 ORDER BY collection, seq",
+            )?;
+            let mut rows = find.query([object])?;
+            while let Some(row) = rows.next()? {
+                let log: Option<(i64, i64)> = row.get::<_, Option<i64>>(2)?.zip(row.get(3)?);
+                raw.push((row.get(0)?, row.get(1)?, log, state_of(row.get(4)?)?));
+            }
+        }
+        raw.into_iter()
+            .map(|(collection, seq, log, state)| {
+                let log = match log {
+                    Some((log, entry)) => Some((self.log_name(log)?, entry as u64)),
+                    None => None,
                 };
+                let collection = self.collection_name(collection)?;
                 Ok(Shown {
-                    collection: self.collection_name(collection)?,
+                    collection,
                     seq,
                     log,
-                    state: state_of(state)?,
+                    state,
                 })
             })
             .collect()
@@ -84,14 +90,12 @@ impl Reader {
         let mut records = if !query.ids.is_empty() {
             self.records_of(number, query, after, lowest)?
         } else if query.kinds.is_empty() {
-            let sql = format!(
-                "{RECORD} WHERE s.collection = ?1 AND s.seq > ?2 AND s.state BETWEEN ?3 AND 1 ORDER BY s.seq LIMIT ?4"
-            );
-            self.records(&sql, params![number, after, lowest, limit as i64 + 1])?
+            self.records(
+                &page_sql(),
+                params![number, after, lowest, limit as i64 + 1],
+            )?
         } else {
-            let sql = format!(
-                "{RECORD} WHERE s.collection = ?1 AND s.kind = ?5 AND s.seq > ?2 AND s.state BETWEEN ?3 AND 1 ORDER BY s.seq LIMIT ?4"
-            );
+            let sql = kind_sql();
             let mut found = Vec::new();
             for kind in unique(&query.kinds) {
                 let Some(kind) = self.name_number(kind)? else {
@@ -118,9 +122,7 @@ impl Reader {
         after: Seq,
         lowest: i64,
     ) -> Result<Vec<Record>, StoreError> {
-        let sql = format!(
-            "{RECORD} WHERE o.uuid = ?3 AND s.collection = ?1 AND s.seq > ?2 AND s.state BETWEEN ?4 AND 1"
-        );
+        let sql = ids_sql();
         let mut found = Vec::new();
         let mut ids: Vec<&Id> = query.ids.iter().collect();
         ids.sort_unstable();
@@ -436,6 +438,33 @@ impl Reader {
     }
 }
 
+// The planner knows no counts, so each query names the way: a scan of a whole collection would
+// answer as well, only slower the more is held.
+
+fn page_sql() -> String {
+    format!(
+        "{COLUMNS} FROM shown s CROSS JOIN object o ON o.seq = s.object
+         WHERE s.collection = ?1 AND s.seq > ?2 AND s.state BETWEEN ?3 AND 1
+         ORDER BY s.seq LIMIT ?4"
+    )
+}
+
+fn kind_sql() -> String {
+    format!(
+        "{COLUMNS} FROM shown s INDEXED BY shown_kind CROSS JOIN object o ON o.seq = s.object
+         WHERE s.collection = ?1 AND s.kind = ?5 AND s.seq > ?2 AND s.state BETWEEN ?3 AND 1
+         ORDER BY s.seq LIMIT ?4"
+    )
+}
+
+fn ids_sql() -> String {
+    format!(
+        "{COLUMNS} FROM object o INDEXED BY object_uuid
+         CROSS JOIN shown s INDEXED BY shown_object ON s.object = o.seq
+         WHERE o.uuid = ?3 AND s.collection = ?1 AND s.seq > ?2 AND s.state BETWEEN ?4 AND 1"
+    )
+}
+
 /// A record as the row has it, names still being numbers.
 struct RawRecord {
     seq: Seq,
@@ -492,4 +521,34 @@ fn unique(kinds: &[String]) -> Vec<&str> {
     kinds.sort_unstable();
     kinds.dedup();
     kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::SqliteIndex;
+
+    #[test]
+    fn no_page_reads_a_whole_collection() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let index = SqliteIndex::open(&dir.path().join("index.sqlite")).expect("opened");
+        for (sql, way) in [
+            (
+                page_sql(),
+                "SEARCH s USING PRIMARY KEY (collection=? AND seq>?)",
+            ),
+            (
+                kind_sql(),
+                "SEARCH s USING INDEX shown_kind (collection=? AND kind=? AND seq>?)",
+            ),
+            (ids_sql(), "SEARCH o USING INDEX object_uuid (uuid=?)"),
+        ] {
+            let plan = index.plan(&sql).expect("a plan");
+            assert!(plan.contains(way), "{plan}");
+            assert!(
+                !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
+                "{plan}"
+            );
+        }
+    }
 }

@@ -138,6 +138,19 @@ impl SqliteIndex {
         answer
     }
 
+    /// How SQLite would go about a query.
+    #[cfg(test)]
+    pub(super) fn plan(&self, sql: &str) -> Result<String, StoreError> {
+        self.read(|reader| {
+            let mut explain = reader.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            // The values do not matter; the number of parameters does.
+            let nulls = vec![rusqlite::types::Null; explain.parameter_count()];
+            let parameters = rusqlite::params_from_iter(nulls);
+            let steps = explain.query_map(parameters, |row| row.get::<_, String>(3))?;
+            Ok(steps.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        })
+    }
+
     fn take_reader(&self) -> Result<Reader, StoreError> {
         let mut readers = lock(&self.readers);
         loop {
