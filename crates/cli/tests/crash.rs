@@ -170,12 +170,16 @@ fn a_log_verifies_after_kill_9_while_releasing() {
             "--json",
         ]);
         let report = report.code(0).json();
-        let log = report["logs"]
-            .as_array()
-            .unwrap()
+        // The checkpoint's file is written after the commit, so that the kill may leave it one
+        // release behind (or, before the second one, absent); never ahead and never wrong.
+        let logs = report["logs"].as_array().unwrap();
+        let log = logs
             .iter()
-            .find(|log| log["origin"] == "aa.example/pact/all")
-            .unwrap();
-        assert_eq!(log["size"].as_u64(), Some(acknowledged));
+            .find(|log| log["origin"] == "aa.example/pact/all");
+        let stated = log.map_or(0, |log| log["size"].as_u64().unwrap());
+        assert!(
+            stated == acknowledged || stated + 1 == acknowledged,
+            "{stated} of {acknowledged}"
+        );
     }
 }
