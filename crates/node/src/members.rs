@@ -112,7 +112,13 @@ impl Doors {
         tokio::spawn(async move {
             drop(stream.set_nodelay(true));
             let patience = Duration::from_secs(HANDSHAKE_SECS_MAX);
-            let stream = match tokio::time::timeout(patience, doors.acceptor.accept(stream)).await {
+            let accepting = tokio::time::timeout(patience, doors.acceptor.accept(stream));
+            let mut shutdown = doors.node.shutdown();
+            let accepted = tokio::select! {
+                () = stopped(&mut shutdown) => return,
+                accepted = accepting => accepted,
+            };
+            let stream = match accepted {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => return tracing::debug!(%from, %error, "a TLS handshake failed"),
                 Err(_) => return tracing::debug!(%from, "a TLS handshake took too long"),

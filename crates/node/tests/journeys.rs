@@ -68,6 +68,20 @@ async fn a_released_object_is_shown_at_the_partner_and_cosigned() {
     let report = kz.release("steppe/alerts", &[&id]).await;
     assert_eq!((report.released, report.already, report.size), (0, 1, 1));
     assert_eq!(report.results[0].outcome, ReleaseOutcome::Already);
+    // What the partner read is accounted for, in one record for all its requests.
+    let audit: AuditPage = kz.get("/audit").await;
+    let reads: Vec<_> = audit
+        .records
+        .iter()
+        .filter(|line| line.record.what == "partner-read")
+        .collect();
+    assert_eq!(reads.len(), 1, "{audit:?}");
+    let read = &reads[0].record;
+    assert_eq!(
+        (read.who.as_str(), read.channel.as_str()),
+        ("KG", "steppe/alerts")
+    );
+    assert!(read.count >= 3 && read.why.ends_with("size 1"), "{read:?}");
     // What the partner received is not the partner's own to release.
     assert!(kg.shown(&Collection::National).await.is_empty());
 }

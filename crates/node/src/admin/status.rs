@@ -1,11 +1,12 @@
 //! What an operator sees: the node's state, its partners and what it keeps as evidence.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use model::Timestamp;
-use store::{Collection, Head, LogName};
+use store::{Collection, Count, Head, LogName};
 
 use super::types::{
     Alarm, CollectionInfo, EvidenceInfo, LogInfo, MemberInfo, PeerInfo, PeerLog, Status, StoreInfo,
@@ -44,10 +45,11 @@ pub(super) async fn status(State(node): Shared) -> Result<Json<Status>, Fault> {
         .collect();
     let (heads, counts, conflicts, health, disk) = node
         .read(move |store| {
-            let counts = wanted
+            let counted: HashMap<Collection, Count> = store.counts()?.into_iter().collect();
+            let counts: Vec<Count> = wanted
                 .iter()
-                .map(|collection| store.count(collection))
-                .collect::<Result<Vec<_>, _>>()?;
+                .map(|collection| counted.get(collection).copied().unwrap_or_default())
+                .collect();
             let conflicts = store
                 .evidence()?
                 .iter()

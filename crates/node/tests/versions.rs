@@ -1,0 +1,120 @@
+//! A new version of an accord: it binds who signs it, and whom it leaves out is out at once.
+
+extern crate kurultai_node as node;
+
+mod world;
+
+use policy::{Accord, SignedAccord};
+use sync::FetchError;
+use world::{Running, accord, bundle, channel, indicator, indicator_id, prepare, ratified, within};
+
+const GREEN: &str = "TLP:GREEN//REL KZ,KG,UZ";
+
+/// The next version, signed by these nodes.
+fn next(node: &Running, accord: Accord, by: &[&Running]) -> Vec<u8> {
+    let held = node
+        .node
+        .accords()
+        .get(world::ACCORD)
+        .expect("held")
+        .digest();
+    let accord = Accord {
+        version: 2,
+        previous: Some(held),
+        ..accord
+    };
+    let mut signed = SignedAccord::new(accord).expect("a well-formed accord");
+    for running in by {
+        let root = running.node.keys().root().expect("root key");
+        signed.ratify(root).expect("ratified");
+    }
+    signed.to_string().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_left_out_gets_nothing_more() {
+    let (kz, kg, uz) = (
+        prepare("KZ", "").await,
+        prepare("KG", "").await,
+        prepare("UZ", "").await,
+    );
+    let note = ratified(
+        &[&kz, &kg, &uz],
+        vec![channel("alerts", &["KZ", "KG", "UZ"])],
+    );
+    let kz = kz.start(Some(&note)).await;
+    let kg = kg.start(Some(&note)).await;
+    let uz = uz.start(Some(&note)).await;
+    kz.add(&bundle(&[indicator(1, ""), indicator(2, "")]), GREEN)
+        .await;
+    kz.release("steppe/alerts", &[&indicator_id(1)]).await;
+    kg.until_shown("steppe/alerts", &[&indicator_id(1)]).await;
+    uz.until_shown("steppe/alerts", &[&indicator_id(1)]).await;
+
+    let door = uz.peer_of(&kz);
+    let checkpoint = "/log/steppe/alerts/checkpoint";
+    assert!(door.get(checkpoint, 1 << 20).await.is_ok());
+    let mut news = door.events().await.expect("stream");
+    assert_eq!(
+        within(news.next())
+            .await
+            .expect("event")
+            .expect("open")
+            .size,
+        1
+    );
+
+    let text = accord(
+        &[kz.node.me(), kg.node.me()],
+        vec![channel("alerts", &["KZ", "KG"])],
+    );
+    let second = next(&kz, text.accord().clone(), &[&kg]);
+    // Signed by a partner alone it binds nobody here.
+    kz.node
+        .offer_accord(second.clone(), false, "aida")
+        .await
+        .expect("waits");
+    assert!(door.get(checkpoint, 1 << 20).await.is_ok());
+    assert_eq!(
+        kz.node
+            .accords()
+            .get("steppe")
+            .expect("held")
+            .accord()
+            .version,
+        1
+    );
+
+    kz.node
+        .offer_accord(second.clone(), true, "aida")
+        .await
+        .expect("ratified");
+    kg.node
+        .offer_accord(second, true, "bek")
+        .await
+        .expect("ratified");
+    // On the connection that is still open: as if there were nothing.
+    assert_eq!(
+        door.get(checkpoint, 1 << 20).await,
+        Err(FetchError::NotFound)
+    );
+    // And a new one is not let in.
+    let again = uz.peer_of(&kz).get(checkpoint, 1 << 20).await;
+    assert!(
+        matches!(
+            again,
+            Err(FetchError::Unreachable { .. } | FetchError::Broken { .. })
+        ),
+        "{again:?}"
+    );
+    kz.release("steppe/alerts", &[&indicator_id(2)]).await;
+    kg.until_shown("steppe/alerts", &[&indicator_id(1), &indicator_id(2)])
+        .await;
+    assert_eq!(uz.held("steppe/alerts", "KZ").await.expect("held").size, 1);
+
+    // Both versions survive a restart as what they are: the second counts.
+    let kz = kz.restart().await;
+    let held = kz.node.accords();
+    let held = held.get("steppe").expect("held");
+    assert_eq!((held.accord().version, held.ratified().len()), (2, 2));
+}
