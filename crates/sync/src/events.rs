@@ -147,6 +147,27 @@ mod tests {
     }
 
     #[test]
+    fn nonsense_is_no_event_and_takes_no_room() {
+        let mut noise = 1_u64;
+        let mut lines = Lines::default();
+        for _ in 0..10_000 {
+            let chunk: Vec<u8> = (0..20)
+                .map(|_| {
+                    noise = noise
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    b"\n\r :/0da ta\xff"[(noise >> 33) as usize % 12]
+                })
+                .collect();
+            lines.pending = chunk.into();
+            while let Ok(Some(wake)) = lines.next() {
+                assert!(wake.size.to_string().len() <= EVENT_LINE_BYTES_MAX);
+            }
+            assert!(lines.line.len() <= EVENT_LINE_BYTES_MAX);
+        }
+    }
+
+    #[test]
     fn a_line_without_end_is_refused() {
         let piece = "x".repeat(EVENT_LINE_BYTES_MAX / 2 + 1);
         let refused = Err(FetchError::TooLarge {

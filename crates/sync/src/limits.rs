@@ -30,12 +30,16 @@ pub const IN_FLIGHT_MAX: usize = 8;
 /// LIMIT: verified pieces waiting for the store.
 pub const WAITING_MAX: usize = 16;
 
-/// LIMIT: pieces in one commit of the store. Larger commits wait less for the disk but lose more
-/// work when a peer goes away and hold more memory.
+/// LIMIT: pieces in one command to the store. Larger ones hold more memory and lose more work when
+/// something in them is not taken.
 pub const CHUNK_PIECES_MAX: usize = 16;
 
-/// LIMIT: uncompressed bytes after which a commit takes no further piece.
-pub const CHUNK_BYTES_MAX: usize = 16 << 20;
+/// LIMIT: uncompressed bytes after which a command to the store takes no further piece.
+pub const CHUNK_BYTES_MAX: usize = 8 << 20;
+
+/// LIMIT: commands of one pull that the store has not answered yet. One is being written, one is
+/// queued so that the writer never waits, and one more lets it share the cost of a commit.
+pub const COMMITS_MAX: usize = 3;
 
 /// LIMIT: entry bundles whose hashes are authenticated together: those under one level-1 tile.
 pub const WINDOW_BUNDLES: u64 = 256;

@@ -25,14 +25,21 @@ async fn withheld(channel: &'static str, label: &str, object: &Object, bad: &str
 async fn shows_all_but_the_third(channel: &'static str, log: Handmade, why: &str) {
     let receiver = Receiver::of(channel);
     let progress = receiver.pulled(log.clone()).await;
-    assert_eq!((progress.to, progress.shown, progress.refused_count), (4, 3, 1), "{why}");
+    assert_eq!(
+        (progress.to, progress.shown, progress.refused_count),
+        (4, 3, 1),
+        "{why}"
+    );
     let (index, reason) = &progress.refused[0];
     assert_eq!(*index, 2);
     assert!(reason.contains(why), "{reason:?} should say {why:?}");
     let state = receiver.assert_prefix_of(&log);
     assert_eq!(state.shown.keys().copied().collect::<Vec<_>>(), [0, 1, 3]);
     assert!(progress.cosigned, "the log itself is consistent");
-    assert!(!kept_on_disk(&receiver), "a refused object left bytes behind");
+    assert!(
+        !kept_on_disk(&receiver),
+        "a refused object left bytes behind"
+    );
 }
 
 /// Whether the mark is in any file of the store, packed or not.
@@ -46,12 +53,20 @@ fn kept_on_disk(receiver: &Receiver) -> bool {
                 continue;
             }
             let bytes = std::fs::read(&path).expect("a file");
-            let found = |bytes: &[u8]| bytes.windows(MARK.len()).any(|part| part == MARK.as_bytes());
+            let found = |bytes: &[u8]| {
+                bytes
+                    .windows(MARK.len())
+                    .any(|part| part == MARK.as_bytes())
+            };
             // Packed bundles begin with zstd's magic number, wherever they are in a file.
-            let frames = bytes.windows(4).enumerate().filter(|(_, four)| *four == [0x28, 0xb5, 0x2f, 0xfd]);
+            let frames = bytes
+                .windows(4)
+                .enumerate()
+                .filter(|(_, four)| *four == [0x28, 0xb5, 0x2f, 0xfd]);
             let packed = frames.map(|(at, _)| at).any(|at| {
                 let mut plain = Vec::new();
-                let decoder = zstd::stream::Decoder::new(&bytes[at..]).map(|decoder| decoder.single_frame());
+                let decoder =
+                    zstd::stream::Decoder::new(&bytes[at..]).map(|decoder| decoder.single_frame());
                 let read = decoder.and_then(|mut decoder| std::io::copy(&mut decoder, &mut plain));
                 read.is_ok() && found(&plain)
             });
@@ -69,8 +84,10 @@ fn marked(n: u64) -> Object {
 
 fn with_markings(n: u64, markings: &[&str]) -> Object {
     let refs: Vec<String> = markings.iter().map(|id| format!("\"{id}\"")).collect();
-    let text = json(n, MARK)
-        .replace("\"pattern\":", &format!("\"object_marking_refs\":[{}],\"pattern\":", refs.join(",")));
+    let text = json(n, MARK).replace(
+        "\"pattern\":",
+        &format!("\"object_marking_refs\":[{}],\"pattern\":", refs.join(",")),
+    );
     Object::parse(text.as_bytes()).expect("an object")
 }
 
@@ -80,7 +97,10 @@ async fn the_mark_is_found_when_it_is_kept() {
     log.release(&marked(1), LABEL);
     let receiver = Receiver::new();
     receiver.pulled(log).await;
-    assert!(kept_on_disk(&receiver), "else the other tests of this file prove nothing");
+    assert!(
+        kept_on_disk(&receiver),
+        "else the other tests of this file prove nothing"
+    );
 }
 
 #[tokio::test]
@@ -102,9 +122,10 @@ async fn exercise_and_real_never_mix() {
 
 #[tokio::test]
 async fn kinds_that_the_channel_does_not_carry() {
-    let tool = json(9, MARK)
-        .replace("indicator", "tool")
-        .replace("\"pattern\":\"[ipv4-addr:value = '198.51.100.9']\",\"pattern_type\":\"stix\",", "");
+    let tool = json(9, MARK).replace("indicator", "tool").replace(
+        "\"pattern\":\"[ipv4-addr:value = '198.51.100.9']\",\"pattern_type\":\"stix\",",
+        "",
+    );
     let tool = Object::parse(tool.as_bytes()).expect("a tool");
     withheld("alerts", LABEL, &tool, LABEL, "tool").await;
 }
@@ -120,10 +141,15 @@ async fn the_objects_own_level() {
 #[tokio::test]
 async fn the_objects_own_markings() {
     let only_us = PartialLabel {
-        releasable_to: Some(model::Releasable::Members(["KG", "KZ"].map(str::to_owned).into())),
+        releasable_to: Some(model::Releasable::Members(
+            ["KG", "KZ"].map(str::to_owned).into(),
+        )),
         ..PartialLabel::default()
     };
-    let exercise = PartialLabel { exercise: Some(true), ..PartialLabel::default() };
+    let exercise = PartialLabel {
+        exercise: Some(true),
+        ..PartialLabel::default()
+    };
     for (stated, why) in [(only_us, "UZ"), (exercise, "exercise")] {
         let created = Timestamp::parse("2026-01-01T00:00:00.000Z").expect("a time");
         let definition = model::marking_object(&stated, created).expect("a marking");
@@ -154,9 +180,15 @@ async fn entries_that_do_not_fit_their_object() {
     let changes: [(Change, &str); 5] = [
         (|entry| entry.id = indicator(8).id().to_string(), "id"),
         (|entry| entry.kind = "identity".to_owned(), "kind"),
-        (|entry| entry.modified = Some("2026-01-01T00:00:01.000Z".to_owned()), "modified"),
+        (
+            |entry| entry.modified = Some("2026-01-01T00:00:01.000Z".to_owned()),
+            "modified",
+        ),
         (|entry| entry.modified = None, "modified"),
-        (|entry| entry.time = "2099-01-01T00:00:00.000Z".to_owned(), "2099"),
+        (
+            |entry| entry.time = "2099-01-01T00:00:00.000Z".to_owned(),
+            "2099",
+        ),
     ];
     for (change, why) in changes {
         let mut wrong = entry(&marked(9), Action::Release, LABEL);
@@ -174,7 +206,13 @@ async fn released_bytes_that_are_no_canonical_object() {
     let canonical = json(9, MARK);
     for (body, why) in [
         (canonical.replacen('{', "{ ", 1), "canonical"),
-        (canonical.replace("\"type\":\"indicator\"", "\"type\":\"indicator\",\"type\":\"indicator\""), "type"),
+        (
+            canonical.replace(
+                "\"type\":\"indicator\"",
+                "\"type\":\"indicator\",\"type\":\"indicator\"",
+            ),
+            "type",
+        ),
         (format!("[\"{MARK}\"]"), "no object"),
         (format!("{MARK}\u{0}"), "no object"),
     ] {
@@ -204,9 +242,17 @@ async fn conflicting_content() {
 #[tokio::test]
 async fn logs_that_the_accord_does_not_give_us() {
     // UZ has not ratified; `nothing` is no channel; XX is no member.
-    for (channel, origin) in [("alerts", "UZ"), ("pair", "UZ"), ("nothing", "KZ"), ("alerts", "XX")] {
+    for (channel, origin) in [
+        ("alerts", "UZ"),
+        ("pair", "UZ"),
+        ("nothing", "KZ"),
+        ("alerts", "XX"),
+    ] {
         let view = View::new(accord(), channel, origin, Vec::new());
-        assert!(matches!(view, Err(PullError::NotInForce { .. })), "{channel}/{origin}");
+        assert!(
+            matches!(view, Err(PullError::NotInForce { .. })),
+            "{channel}/{origin}"
+        );
     }
     // Nor is a node's own log pulled from anybody.
     let origin = common::Origin::new();

@@ -25,13 +25,19 @@ async fn a_real_origin_is_pulled_and_cosigned() {
     for (n, hash) in &state.shown {
         assert_eq!(*hash, indicator(*n).hash());
     }
-    assert_eq!(receiver.national(), 0, "what partners share is not the nation's own");
+    assert_eq!(
+        receiver.national(),
+        0,
+        "what partners share is not the nation's own"
+    );
 
     // Both of the receiver's witness keys cosigned exactly this checkpoint.
     assert!(progress.cosigned);
     let lines = wire.cosigned.lock().expect("unpoisoned").concat();
-    let lines: Vec<SignatureLine> =
-        lines.lines().map(|line| SignatureLine::parse(line).expect("a line")).collect();
+    let lines: Vec<SignatureLine> = lines
+        .lines()
+        .map(|line| SignatureLine::parse(line).expect("a line"))
+        .collect();
     let (checkpoint, _) = Checkpoint::open(&checkpoint, receiver.view.keys()).expect("signed");
     for (line, key) in lines.iter().zip([key("KG", Role::Witness), witness_pq()]) {
         let time = log::cosign::verify(&checkpoint.to_text(), line, key.verifier());
@@ -82,6 +88,37 @@ async fn a_real_origin_grows_under_the_receiver() {
     }
 }
 
+/// Between the checkpoint and the rest of a pull the origin grows: it still serves what belongs to
+/// the older checkpoint, although its tiles are full by now.
+#[tokio::test]
+async fn the_origin_may_be_ahead_of_its_checkpoint() {
+    let origin = Origin::new();
+    origin.release(0..300);
+    let checkpoint = origin.serve("checkpoint").expect("it has one");
+    origin.release(300..700);
+    let receiver = Receiver::new();
+    let wire = Wire::replaced(origin, "checkpoint", checkpoint);
+    let progress = receiver.pull(&wire).await.expect("pulled");
+    assert_eq!((progress.to, progress.shown), (300, 300));
+    receiver.assert_prefix_of(&Handmade::of(300));
+}
+
+#[tokio::test]
+async fn a_real_origin_withdraws() {
+    let origin = Origin::new();
+    origin.release(0..300);
+    let receiver = Receiver::new();
+    origin.append(&[indicator(7), indicator(299)], Action::Withdraw);
+
+    // What is withdrawn already no longer comes, and its absence is explained.
+    let wire = Wire::honest(origin);
+    let progress = receiver.pull(&wire).await.expect("pulled");
+    assert_eq!((progress.to, progress.shown), (302, 298));
+    assert!(progress.missing.is_empty() && progress.refused.is_empty());
+    let shown = receiver.state().shown;
+    assert!(!shown.contains_key(&7) && !shown.contains_key(&299));
+}
+
 #[tokio::test]
 async fn the_second_pull_changes_nothing() {
     let receiver = Receiver::new();
@@ -109,7 +146,10 @@ async fn the_second_pull_changes_nothing() {
 async fn an_empty_log_is_nothing_new() {
     let receiver = Receiver::new();
     let progress = receiver.pulled(Handmade::new("alerts")).await;
-    assert_eq!((progress.from, progress.to, progress.cosigned), (0, 0, false));
+    assert_eq!(
+        (progress.from, progress.to, progress.cosigned),
+        (0, 0, false)
+    );
     assert_eq!(receiver.state().size, 0);
 }
 
@@ -123,17 +163,24 @@ async fn interrupted_pulls_go_on() {
         let broken = format!("objects/{bundle:03}");
         let wire = Wire::tampered(log.clone(), move |path, bytes| {
             if path.starts_with(&broken) {
-                return Err(FetchError::Broken { why: "cut".to_owned() });
+                return Err(FetchError::Broken {
+                    why: "cut".to_owned(),
+                });
             }
             Ok(bytes)
         });
         receiver.pull(&wire).await.expect_err("it broke off");
         let state = receiver.assert_prefix_of(&log);
         assert_eq!(state.size, bundle * 256, "all before the break is kept");
-        assert!(wire.cosigned.lock().expect("unpoisoned").is_empty(), "not all is held yet");
+        assert!(
+            wire.cosigned.lock().expect("unpoisoned").is_empty(),
+            "not all is held yet"
+        );
         let first = format!("tile/entries/{:03}", held / 256);
         let asked = wire.requests.lock().expect("unpoisoned").clone();
-        let entries = asked.iter().filter(|path| path.starts_with("tile/entries/"));
+        let entries = asked
+            .iter()
+            .filter(|path| path.starts_with("tile/entries/"));
         assert_eq!(entries.min(), Some(&first), "nothing held is fetched again");
         held = state.size;
     }
@@ -174,10 +221,16 @@ async fn several_windows() {
     let wire = Wire::honest(log.clone());
     let progress = receiver.pull(&wire).await.expect("pulled");
     assert_eq!((progress.to, progress.shown), (66_000, 0));
-    assert!(progress.missing.is_empty(), "every missing body is explained by a withdrawal");
+    assert!(
+        progress.missing.is_empty(),
+        "every missing body is explained by a withdrawal"
+    );
     assert_eq!(receiver.assert_prefix_of(&log).size, 66_000);
     let asked = wire.requests.lock().expect("unpoisoned");
-    let tiles = asked.iter().filter(|path| path.as_str() == "tile/1/000").count();
+    let tiles = asked
+        .iter()
+        .filter(|path| path.as_str() == "tile/1/000")
+        .count();
     assert_eq!(tiles, 1);
 }
 
@@ -190,7 +243,11 @@ async fn withdrawn_objects_do_not_hold_up_the_log() {
     let receiver = Receiver::new();
     let progress = receiver.pulled(log.clone()).await;
     assert_eq!((progress.to, progress.shown), (21, 18));
-    assert_eq!(progress.missing, [7], "entry 3 is explained, entry 7 is not");
+    assert_eq!(
+        progress.missing,
+        [7],
+        "entry 3 is explained, entry 7 is not"
+    );
     let state = receiver.state();
     assert!(!state.shown.contains_key(&3) && !state.shown.contains_key(&7));
 
@@ -210,7 +267,9 @@ async fn large_bodies_come_in_pieces() {
         // Half a megabyte that does not compress well.
         let text: String = (0..500_000)
             .map(|_| {
-                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                noise = noise
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 char::from(b'a' + ((noise >> 33) % 26) as u8)
             })
             .collect();
@@ -223,7 +282,10 @@ async fn large_bodies_come_in_pieces() {
     assert_eq!((progress.to, progress.shown), (40, 40));
     let state = receiver.assert_prefix_of(&log);
     assert_eq!(state.shown.len(), 40);
-    assert!(wire.requests.lock().expect("unpoisoned").len() > 8, "in pieces");
+    assert!(
+        wire.requests.lock().expect("unpoisoned").len() > 8,
+        "in pieces"
+    );
 }
 
 /// The future can be spawned: it is `Send` whatever the source.

@@ -40,7 +40,10 @@ fn blames(error: &PullError, path: &str) -> bool {
         ) => blamed.to_string() == path,
         PullError::Bodies { path: blamed, .. } => path.starts_with(blamed.as_str()),
         PullError::Body { .. } => path.starts_with("objects/"),
-        PullError::Fetch { path: blamed, error: FetchError::TooLarge { .. } } => blamed == path,
+        PullError::Fetch {
+            path: blamed,
+            error: FetchError::TooLarge { .. },
+        } => blamed == path,
         _ => false,
     }
 }
@@ -61,7 +64,10 @@ async fn every_resource_is_checked() {
         }
         first.pull(&honest).await.expect("pulled");
         let paths = honest.requests.into_inner().expect("unpoisoned");
-        assert!(paths.len() >= 7, "checkpoint, three tiles and bundles of both kinds: {paths:?}");
+        assert!(
+            paths.len() >= 7,
+            "checkpoint, three tiles and bundles of both kinds: {paths:?}"
+        );
         for path in paths {
             let receiver = Receiver::new();
             if held > 0 {
@@ -81,13 +87,24 @@ async fn every_resource_is_checked() {
                 let state = receiver.assert_prefix_of(&log);
                 assert_eq!(state.evidence, 0, "nobody signed anything wrong");
                 let bundle = TilePath::parse(path.split('?').next().unwrap_or_default());
-                if let Ok(TilePath { kind: Kind::Hashes(_), .. }) | Err(_) = bundle {
+                if let Ok(TilePath {
+                    kind: Kind::Hashes(_),
+                    ..
+                })
+                | Err(_) = bundle
+                {
                     assert_eq!(state.size, held as u64, "without its proof nothing is kept");
                 }
-                assert!(wire.cosigned.into_inner().expect("unpoisoned").is_empty() || state.size == 600);
+                assert!(
+                    wire.cosigned.into_inner().expect("unpoisoned").is_empty() || state.size == 600
+                );
             }
             receiver.pulled(log.clone()).await;
-            assert_eq!(receiver.assert_prefix_of(&log).shown.len(), 600, "and recovers");
+            assert_eq!(
+                receiver.assert_prefix_of(&log).shown.len(),
+                600,
+                "and recovers"
+            );
         }
     }
 }
@@ -95,11 +112,21 @@ async fn every_resource_is_checked() {
 /// An entry, the hash tile above it and its body forged so that they fit each other.
 #[tokio::test]
 async fn consistent_forgeries_are_refused() {
-    for (size, at) in [(5, 2), (255, 254), (256, 0), (257, 10), (257, 256), (600, 300), (600, 599)] {
+    for (size, at) in [
+        (5, 2),
+        (255, 254),
+        (256, 0),
+        (257, 10),
+        (257, 256),
+        (600, 300),
+        (600, 599),
+    ] {
         let honest = Handmade::of(size);
         let mut forged = honest.clone();
         let other = indicator(1_000_000);
-        forged.entries[at] = entry(&other, Action::Release, LABEL).encode().expect("an entry");
+        forged.entries[at] = entry(&other, Action::Release, LABEL)
+            .encode()
+            .expect("an entry");
         forged.bodies[at] = other.bytes().to_vec();
         let checkpoint = honest.checkpoint(size).into_bytes();
         let wire = Wire::replaced(forged.clone(), "checkpoint", checkpoint);
@@ -115,7 +142,11 @@ async fn consistent_forgeries_are_refused() {
             let forged = path.starts_with("objects/")
                 || path.starts_with("tile/entries/")
                 || path.starts_with(&level0);
-            Ok(if forged { bytes } else { honest_too.serve(path).expect("honest bytes") })
+            Ok(if forged {
+                bytes
+            } else {
+                honest_too.serve(path).expect("honest bytes")
+            })
         });
         let error = receiver.pull(&wire).await.expect_err("forged");
         assert!(matches!(error, PullError::Tiles(_)), "{size}/{at}: {error}");
@@ -130,7 +161,10 @@ async fn other_bodies_are_refused() {
     let other = indicator(77_777).into_bytes();
     let text = |body: &[u8]| String::from_utf8(body.to_vec()).expect("JSON");
     let changes: Vec<(&str, Box<dyn Fn(&mut Vec<Vec<u8>>) + Send + Sync>)> = vec![
-        ("another object", Box::new(move |bodies| bodies[9] = other.to_vec())),
+        (
+            "another object",
+            Box::new(move |bodies| bodies[9] = other.to_vec()),
+        ),
         ("two swapped", Box::new(|bodies| bodies.swap(9, 10))),
         (
             "one letter",
@@ -141,7 +175,9 @@ async fn other_bodies_are_refused() {
         (
             "the same object in other bytes",
             Box::new(move |bodies| {
-                bodies[9] = String::from_utf8_lossy(&bodies[9]).replacen('{', "{ ", 1).into_bytes();
+                bodies[9] = String::from_utf8_lossy(&bodies[9])
+                    .replacen('{', "{ ", 1)
+                    .into_bytes();
             }),
         ),
         ("no JSON", Box::new(|bodies| bodies[9] = b"hello".to_vec())),
@@ -158,7 +194,11 @@ async fn other_bodies_are_refused() {
             Ok(log::bodies::encode(&bodies))
         });
         let error = receiver.pull(&wire).await.expect_err(what);
-        let index = if let PullError::Body { index } = error { index } else { panic!("{what}: {error}") };
+        let index = if let PullError::Body { index } = error {
+            index
+        } else {
+            panic!("{what}: {error}")
+        };
         assert_eq!(index, 9, "{what}");
         assert_eq!(receiver.state().size, 0, "{what}");
     }
@@ -168,9 +208,15 @@ async fn other_bodies_are_refused() {
 #[tokio::test]
 async fn a_withdrawn_object_is_not_taken_from_its_withdrawal() {
     let mut log = Handmade::of(3);
-    log.push(&entry(&indicator(1), Action::Withdraw, LABEL), indicator(1).bytes());
+    log.push(
+        &entry(&indicator(1), Action::Withdraw, LABEL),
+        indicator(1).bytes(),
+    );
     let receiver = Receiver::new();
-    let error = receiver.pull(&Wire::honest(log)).await.expect_err("a body too many");
+    let error = receiver
+        .pull(&Wire::honest(log))
+        .await
+        .expect_err("a body too many");
     assert!(matches!(error, PullError::Body { index: 3 }), "{error}");
     assert_eq!(receiver.state().size, 0);
 }
@@ -182,8 +228,14 @@ async fn an_entry_in_another_encoding_stops_the_pull() {
     log.entries[280].push(0);
     let receiver = Receiver::new();
     for _ in 0..2 {
-        let error = receiver.pull(&Wire::honest(log.clone())).await.expect_err("no entry");
-        assert!(matches!(error, PullError::Entry { index: 280, .. }), "{error}");
+        let error = receiver
+            .pull(&Wire::honest(log.clone()))
+            .await
+            .expect_err("no entry");
+        assert!(
+            matches!(error, PullError::Entry { index: 280, .. }),
+            "{error}"
+        );
         let state = receiver.state();
         assert_eq!((state.size, state.refused), (256, None));
     }
@@ -197,22 +249,36 @@ async fn checkpoints_must_carry_both_signatures_of_the_origin() {
     let lines: Vec<&str> = note.lines().collect();
     let without = |line: usize| {
         let kept = lines.iter().enumerate().filter(|(at, _)| *at != line);
-        kept.map(|(_, line)| format!("{line}\n")).collect::<String>()
+        kept.map(|(_, line)| format!("{line}\n"))
+            .collect::<String>()
     };
     let other_channel = sign("pair", 10, log.root(10));
     let other_key = {
         let keys = common::accord().log_keys("KZ", "alerts").expect("in force");
-        let key = common::key("UZ", policy::Role::Log).renamed(&keys.origin).expect("a name");
-        let pq = common::key("UZ", policy::Role::LogPq).renamed(&keys.origin).expect("a name");
+        let key = common::key("UZ", policy::Role::Log)
+            .renamed(&keys.origin)
+            .expect("a name");
+        let pq = common::key("UZ", policy::Role::LogPq)
+            .renamed(&keys.origin)
+            .expect("a name");
         let checkpoint = log::Checkpoint::new(&keys.origin, 10, log.root(10)).expect("good");
         checkpoint.sign(&[&key, &pq]).expect("signed")
     };
-    for bad in [without(4), without(5), other_channel, other_key, String::new()] {
+    for bad in [
+        without(4),
+        without(5),
+        other_channel,
+        other_key,
+        String::new(),
+    ] {
         let receiver = Receiver::new();
         let wire = Wire::replaced(log.clone(), "checkpoint", bad.clone().into_bytes());
         let error = receiver.pull(&wire).await.expect_err("not signed");
         assert!(matches!(error, PullError::Checkpoint(_)), "{bad}: {error}");
-        assert_eq!(wire.requests.into_inner().expect("unpoisoned"), ["checkpoint"]);
+        assert_eq!(
+            wire.requests.into_inner().expect("unpoisoned"),
+            ["checkpoint"]
+        );
         assert_eq!(receiver.state().size, 0);
     }
 }
@@ -250,12 +316,19 @@ async fn oversize_answers_are_refused() {
         let wire = Wire::tampered(log.clone(), move |path, bytes| {
             // Pieces of a body bundle have paths of their own.
             let objects = path.starts_with("objects/") && damaged.starts_with("objects/");
-            Ok(if path == damaged || objects { vec![b'x'; 5 << 20] } else { bytes })
+            Ok(if path == damaged || objects {
+                vec![b'x'; 5 << 20]
+            } else {
+                bytes
+            })
         });
         let error = receiver.pull(&wire).await.expect_err("too large");
         let too_large = matches!(
             &error,
-            PullError::Fetch { error: FetchError::TooLarge { .. }, .. }
+            PullError::Fetch {
+                error: FetchError::TooLarge { .. },
+                ..
+            }
         );
         assert!(too_large, "{path}: {error}");
         receiver.assert_prefix_of(&log);
@@ -275,10 +348,17 @@ async fn bombs_are_refused() {
     let log = Handmade::of(256);
     let receiver = Receiver::new();
     let wire = Wire::tampered(log, move |path, bytes| {
-        Ok(if path.starts_with("objects/") { bomb.clone() } else { bytes })
+        Ok(if path.starts_with("objects/") {
+            bomb.clone()
+        } else {
+            bytes
+        })
     });
     let error = receiver.pull(&wire).await.expect_err("a bomb");
-    assert!(matches!(error, PullError::Body { .. } | PullError::Fetch { .. }), "{error}");
+    assert!(
+        matches!(error, PullError::Body { .. } | PullError::Fetch { .. }),
+        "{error}"
+    );
     assert_eq!(receiver.state().size, 0);
 }
 
@@ -288,7 +368,9 @@ async fn bombs_are_refused() {
 async fn random_mutations() {
     let mut seed = 0x5eed_u64;
     let mut random = move |end: usize| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % end
     };
     for size in [256, 40] {
@@ -318,7 +400,10 @@ async fn random_mutations() {
                 continue;
             };
             refused += 1;
-            assert_eq!(receiver.store.head(receiver.view.log()).expect("readable"), None);
+            assert_eq!(
+                receiver.store.head(receiver.view.log()).expect("readable"),
+                None
+            );
         }
         assert!(refused > 900, "{refused} of 1000 were refused");
     }

@@ -68,7 +68,11 @@ impl Two {
     fn new() -> Two {
         let (client, server) = (identity(), identity());
         let pins = Pins::new([(client.pin(), "KG".to_owned())]);
-        Two { client, server, pins }
+        Two {
+            client,
+            server,
+            pins,
+        }
     }
 
     fn client_config(&self) -> Arc<ClientConfig> {
@@ -87,11 +91,20 @@ fn members_meet_in_tls_13_with_a_hybrid_exchange() {
     let (mut client, mut server) = (ended.client.expect("in"), ended.server.expect("in"));
     assert!(!client.is_handshaking() && !server.is_handshaking());
     for (version, group) in [
-        (client.protocol_version(), client.negotiated_key_exchange_group()),
-        (server.protocol_version(), server.negotiated_key_exchange_group()),
+        (
+            client.protocol_version(),
+            client.negotiated_key_exchange_group(),
+        ),
+        (
+            server.protocol_version(),
+            server.negotiated_key_exchange_group(),
+        ),
     ] {
         assert_eq!(version, Some(ProtocolVersion::TLSv1_3));
-        assert_eq!(group.map(|group| group.name()), Some(NamedGroup::X25519MLKEM768));
+        assert_eq!(
+            group.map(|group| group.name()),
+            Some(NamedGroup::X25519MLKEM768)
+        );
     }
     assert_eq!(pin_of(&server), Some(two.client.pin()));
     assert_eq!(peer_of(&server, &two.pins).as_deref(), Some("KG"));
@@ -122,13 +135,19 @@ fn the_pin_is_of_the_key_and_not_of_the_certificate() {
     let second = identity("two.example").expect("an identity");
     assert_eq!(first.pin(), second.pin());
     // What `openssl pkey -pubout -outform DER | sha256sum` prints for this key.
-    assert_eq!(first.pin(), model::Hash::of(&key.subject_public_key_info()).0);
+    assert_eq!(
+        first.pin(),
+        model::Hash::of(&key.subject_public_key_info()).0
+    );
 
     let mut two = Two::new();
     two.pins.replace([(first.pin(), "KG".to_owned())]);
     two.client = second;
     let ended = handshake(&two.client_config(), &two.server_config());
-    assert!(ended.client.is_ok() && ended.server.is_ok(), "Ed25519 keys do as well");
+    assert!(
+        ended.client.is_ok() && ended.server.is_ok(),
+        "Ed25519 keys do as well"
+    );
 }
 
 #[test]
@@ -153,7 +172,10 @@ fn a_client_without_a_certificate_is_refused() {
         .with_custom_certificate_verifier(Arc::new(Gullible))
         .with_no_client_auth();
     let ended = handshake(&Arc::new(config), &two.server_config());
-    assert!(matches!(ended.server.err(), Some(Error::NoCertificatesPresented)));
+    assert!(matches!(
+        ended.server.err(),
+        Some(Error::NoCertificatesPresented)
+    ));
     assert_eq!(
         ended.client.err(),
         Some(Error::AlertReceived(AlertDescription::CertificateRequired))
@@ -166,7 +188,10 @@ fn a_server_that_is_not_the_pinned_one_is_refused() {
     let client = two.client_config();
     two.server = identity();
     let ended = handshake(&client, &two.server_config());
-    assert!(matches!(ended.client.err(), Some(Error::InvalidCertificate(_))));
+    assert!(matches!(
+        ended.client.err(),
+        Some(Error::InvalidCertificate(_))
+    ));
     assert_eq!(
         ended.server.err(),
         Some(Error::AlertReceived(AlertDescription::AccessDenied))
@@ -181,7 +206,10 @@ fn a_stolen_certificate_is_refused() {
     let victims = Identity::from_pem(victim.as_bytes(), victims_key.as_bytes()).expect("good");
     let certificate = CertificateDer::from_pem_slice(victim.as_bytes()).expect("PEM");
     let key = PrivateKeyDer::from_pem_slice(thiefs_key.as_bytes()).expect("PEM");
-    let key = provider().key_provider.load_private_key(key).expect("a key");
+    let key = provider()
+        .key_provider
+        .load_private_key(key)
+        .expect("a key");
     let stolen = Stolen(Arc::new(CertifiedKey::new(vec![certificate], key)));
 
     let two = Two::new();
@@ -200,7 +228,10 @@ fn a_stolen_certificate_is_refused() {
     config.cert_resolver = Arc::new(stolen);
     let client = client_config(&two.client, victims.pin()).expect("a configuration");
     let ended = handshake(&Arc::new(client), &Arc::new(config));
-    assert!(matches!(ended.client.err(), Some(Error::InvalidCertificate(_))));
+    assert!(matches!(
+        ended.client.err(),
+        Some(Error::InvalidCertificate(_))
+    ));
 
     // A key that does not belong to the certificate is no identity to begin with.
     let mixed = Identity::from_pem(victim.as_bytes(), thiefs_key.as_bytes()).expect("parses");
@@ -226,7 +257,10 @@ fn tls_12_is_refused() {
         )
         .expect("a configuration");
     let ended = handshake(&Arc::new(config), &two.server_config());
-    assert!(matches!(ended.server.err(), Some(Error::PeerIncompatible(_))));
+    assert!(matches!(
+        ended.server.err(),
+        Some(Error::PeerIncompatible(_))
+    ));
     assert_eq!(
         ended.client.err(),
         Some(Error::AlertReceived(AlertDescription::ProtocolVersion))
@@ -267,7 +301,12 @@ fn nonsense_is_no_identity() {
     let (certificate, key) = pem(&rcgen::PKCS_ECDSA_P256_SHA256);
     for (certificate, key) in [("", key.as_str()), (&certificate, ""), (&key, &certificate)] {
         let error = Identity::from_pem(certificate.as_bytes(), key.as_bytes());
-        assert!(error.expect_err("refused").to_string().contains("cannot be read"));
+        assert!(
+            error
+                .expect_err("refused")
+                .to_string()
+                .contains("cannot be read")
+        );
     }
 }
 
@@ -325,6 +364,8 @@ impl ServerCertVerifier for Gullible {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

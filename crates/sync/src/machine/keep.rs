@@ -1,13 +1,14 @@
 //! Keeping: verified pieces, in the order of the log, into the store.
 //!
-//! While the store commits one chunk the next is put together; there is never more than one in the
-//! store, so an error leaves a clean end. When fetching ends early, what was verified until then is
-//! still stored: on a bad link every attempt gets further.
+//! While the store commits one chunk the next ones are put together and queued, so that it never
+//! waits for us and may commit several at once. Each says where it starts: if one is not taken,
+//! those behind it cannot be either. When fetching ends early, what was verified until then is still
+//! stored: on a bad link every attempt gets further.
 //!
 //! INVARIANT: a body bundle that reaches the store holds no byte of an object that is not shown.
 //! If nothing was withheld it is the origin's own bytes; else it is packed anew without them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use model::Timestamp;
@@ -18,7 +19,7 @@ use super::markings::Markings;
 use super::verify::Piece;
 use super::{Clock, Progress, Target, View, between, blocking};
 use crate::error::PullError;
-use crate::limits::{CHUNK_BYTES_MAX, CHUNK_PIECES_MAX, MISSING_MAX};
+use crate::limits::{CHUNK_BYTES_MAX, CHUNK_PIECES_MAX, COMMITS_MAX, MISSING_MAX};
 
 /// Takes pieces until there are no more, or the store takes none.
 pub(super) async fn chunks(
@@ -33,7 +34,8 @@ pub(super) async fn chunks(
     let mut markings = Markings::new(store, view);
     let mut missing = Missing::default();
     let mut size = held;
-    let mut busy: Option<Commit> = None;
+    let mut busy: VecDeque<Commit> = VecDeque::new();
+    let mut finished = None;
     loop {
         let mut chunk = Chunk::default();
         while !chunk.is_full()
@@ -44,10 +46,14 @@ pub(super) async fn chunks(
             missing.look_at(&piece);
             chunk.add(piece, progress).await?;
         }
-        if let Some(commit) = busy.take() {
-            commit.finish(progress).await?;
+        let last = chunk.bundles.is_empty();
+        let may_stay = if last { 0 } else { COMMITS_MAX - 1 };
+        while busy.len() > may_stay
+            && let Some(commit) = busy.pop_front()
+        {
+            finished = Some(commit.finish(finished, progress).await?);
         }
-        if chunk.bundles.is_empty() {
+        if last {
             break;
         }
         let receive = Receive {
@@ -59,7 +65,7 @@ pub(super) async fn chunks(
             checkpoint_root: target.checkpoint.root(),
         };
         size += chunk.entries;
-        busy = Some(Commit::start(store, receive, clock).await?);
+        busy.push_back(Commit::start(store, receive, clock).await?);
     }
     progress.missing = missing.left();
     Ok(())
@@ -107,9 +113,15 @@ impl Commit {
         Ok(Commit { answer, start })
     }
 
-    async fn finish(self, progress: &mut Progress) -> Result<(), PullError> {
+    async fn finish(
+        self,
+        last: Option<Timestamp>,
+        progress: &mut Progress,
+    ) -> Result<Timestamp, PullError> {
         let (reply, end) = self.answer.await.map_err(|_| PullError::Stopping)?;
-        progress.spent.store += between(self.start, end);
+        // Time that it spent queued behind the one before is counted there.
+        let start = last.map_or(self.start, |last| last.max(self.start));
+        progress.spent.store += between(start, end);
         if let Reply::Received {
             size,
             shown,
@@ -120,7 +132,7 @@ impl Commit {
             progress.shown += shown;
             progress.conflicts += conflicts;
         }
-        Ok(())
+        Ok(end)
     }
 }
 

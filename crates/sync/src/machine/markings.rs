@@ -164,7 +164,12 @@ impl Markings {
     }
 
     fn look_up(&self, marking: &Id) -> Result<Option<MarkingMeaning>, StoreError> {
-        let Some(record) = self.store.latest(&self.collection, marking)? else {
+        // What this channel shares comes first; the nation's own copy may be all there is.
+        let record = match self.store.latest(&self.collection, marking)? {
+            None => self.store.latest(&Collection::National, marking)?,
+            shared => shared,
+        };
+        let Some(record) = record else {
             return Ok(None);
         };
         let bodies = self.store.bodies(std::slice::from_ref(&record))?;

@@ -119,7 +119,11 @@ pub fn json(n: u64, text: &str) -> String {
 
 pub fn indicator(n: u64) -> Object {
     let object = Object::parse(json(n, &format!("number {n}")).as_bytes()).expect("a good object");
-    assert_eq!(object.bytes(), json(n, &format!("number {n}")).as_bytes(), "written canonically");
+    assert_eq!(
+        object.bytes(),
+        json(n, &format!("number {n}")).as_bytes(),
+        "written canonically"
+    );
     object
 }
 
@@ -145,13 +149,20 @@ pub fn sign(channel: &str, size: u64, root: log::Hash) -> String {
     static SIGNED: Mutex<Signed> = Mutex::new(BTreeMap::new());
     let mut signed = SIGNED.lock().expect("unpoisoned");
     let statement = (channel.to_owned(), size, root);
-    signed.entry(statement).or_insert_with(|| sign_now(channel, size, root)).clone()
+    signed
+        .entry(statement)
+        .or_insert_with(|| sign_now(channel, size, root))
+        .clone()
 }
 
 fn sign_now(channel: &str, size: u64, root: log::Hash) -> String {
-    let keys = accord().log_keys("KZ", channel).expect("KZ has the channel");
+    let keys = accord()
+        .log_keys("KZ", channel)
+        .expect("KZ has the channel");
     let ed = key("KZ", Role::Log).renamed(&keys.origin).expect("a name");
-    let pq = key("KZ", Role::LogPq).renamed(&keys.origin).expect("a name");
+    let pq = key("KZ", Role::LogPq)
+        .renamed(&keys.origin)
+        .expect("a name");
     Checkpoint::new(&keys.origin, size, root)
         .and_then(|checkpoint| Ok(checkpoint.sign(&[&ed, &pq])?))
         .expect("a good checkpoint")
@@ -172,7 +183,11 @@ pub struct Handmade {
 
 impl Handmade {
     pub fn new(channel: &'static str) -> Handmade {
-        Handmade { channel, entries: Vec::new(), bodies: Vec::new() }
+        Handmade {
+            channel,
+            entries: Vec::new(),
+            bodies: Vec::new(),
+        }
     }
 
     /// Indicators `0..size`.
@@ -203,7 +218,10 @@ impl Handmade {
     }
 
     fn leaves(&self, size: u64) -> Vec<log::Hash> {
-        self.entries[..size as usize].iter().map(|entry| merkle::leaf_hash(entry)).collect()
+        self.entries[..size as usize]
+            .iter()
+            .map(|entry| merkle::leaf_hash(entry))
+            .collect()
     }
 
     pub fn root(&self, size: u64) -> log::Hash {
@@ -259,19 +277,32 @@ pub struct Origin {
 impl Origin {
     pub fn new() -> Origin {
         let (store, dir) = open();
-        Origin { store, log: LogName::new("steppe", "alerts", "KZ"), _dir: dir }
+        Origin {
+            store,
+            log: LogName::new("steppe", "alerts", "KZ"),
+            _dir: dir,
+        }
     }
 
     pub fn append(&self, objects: &[Object], action: Action) {
         let label = model::Label::parse(LABEL).expect("a label");
-        let add = Command::Add { objects: objects.to_vec(), label };
-        let Ok(Reply::Added(outcomes)) = self.store.execute(add) else { panic!("not added") };
-        let changes = objects.iter().zip(outcomes).map(|(object, outcome)| match outcome {
-            Outcome::Added(seq) | Outcome::Duplicate(seq) => {
-                Change { entry: entry(object, action, LABEL), object: Some(seq) }
-            }
-            Outcome::Conflict { .. } => panic!("a conflict"),
-        });
+        let add = Command::Add {
+            objects: objects.to_vec(),
+            label,
+        };
+        let Ok(Reply::Added(outcomes)) = self.store.execute(add) else {
+            panic!("not added")
+        };
+        let changes = objects
+            .iter()
+            .zip(outcomes)
+            .map(|(object, outcome)| match outcome {
+                Outcome::Added(seq) | Outcome::Duplicate(seq) => Change {
+                    entry: entry(object, action, LABEL),
+                    object: Some(seq),
+                },
+                Outcome::Conflict { .. } => panic!("a conflict"),
+            });
         let append = Command::Append {
             log: self.log.clone(),
             changes: changes.collect(),
@@ -289,7 +320,11 @@ impl Origin {
 impl Serve for Origin {
     fn serve(&self, path: &str) -> Option<Vec<u8>> {
         if path == "checkpoint" {
-            return self.store.checkpoint(&self.log).expect("readable").map(String::into_bytes);
+            return self
+                .store
+                .checkpoint(&self.log)
+                .expect("readable")
+                .map(String::into_bytes);
         }
         let (path, skip) = match path.split_once("?skip=") {
             Some((path, skip)) => (path, skip.parse().ok()?),
@@ -342,7 +377,10 @@ impl Wire {
 
 impl Source for Wire {
     async fn fetch(&self, path: &str, limit: usize) -> Result<Bytes, FetchError> {
-        self.requests.lock().expect("unpoisoned").push(path.to_owned());
+        self.requests
+            .lock()
+            .expect("unpoisoned")
+            .push(path.to_owned());
         let bytes = self.serve.serve(path).ok_or(FetchError::NotFound)?;
         let bytes = (self.tamper)(path, bytes)?;
         if bytes.len() > limit {
@@ -384,7 +422,11 @@ impl Receiver {
         let (store, dir) = open();
         let cosigners = vec![key("KG", Role::Witness), witness_pq()];
         let view = View::new(accord(), channel, "KZ", cosigners).expect("in force");
-        Receiver { store, view, _dir: dir }
+        Receiver {
+            store,
+            view,
+            _dir: dir,
+        }
     }
 
     pub async fn pull(&self, source: &Wire) -> Result<Progress, PullError> {
@@ -392,21 +434,37 @@ impl Receiver {
     }
 
     pub async fn pulled(&self, serve: impl Serve + 'static) -> Progress {
-        self.pull(&Wire::honest(serve)).await.expect("an honest log is pulled")
+        self.pull(&Wire::honest(serve))
+            .await
+            .expect("an honest log is pulled")
     }
 
     pub fn state(&self) -> State {
         let log = self.view.log();
         let head = self.store.head(log).expect("readable");
-        let query = Query { all_versions: true, limit: 1_000, ..Query::default() };
+        let query = Query {
+            all_versions: true,
+            limit: 1_000,
+            ..Query::default()
+        };
         let mut shown = BTreeMap::new();
         let mut after = None;
         loop {
-            let query = Query { after, ..query.clone() };
-            let page = self.store.page(&log.collection(), &query).expect("readable");
+            let query = Query {
+                after,
+                ..query.clone()
+            };
+            let page = self
+                .store
+                .page(&log.collection(), &query)
+                .expect("readable");
             let bodies = self.store.bodies(&page.records).expect("readable");
             for (record, body) in page.records.iter().zip(bodies) {
-                assert_eq!(model::Hash::of(&body), record.hash, "shown as it was verified");
+                assert_eq!(
+                    model::Hash::of(&body),
+                    record.hash,
+                    "shown as it was verified"
+                );
                 let entry = record.entry.expect("it came by an entry");
                 assert!(shown.insert(entry, record.hash).is_none(), "shown once");
             }
@@ -427,7 +485,11 @@ impl Receiver {
     /// That what is held is the honest log's first part and nothing else.
     pub fn assert_prefix_of(&self, honest: &Handmade) -> State {
         let state = self.state();
-        assert_eq!(state.root, honest.root(state.size), "a prefix of the honest log");
+        assert_eq!(
+            state.root,
+            honest.root(state.size),
+            "a prefix of the honest log"
+        );
         assert_eq!(state.refused, None);
         for (entry, hash) in &state.shown {
             assert!(*entry < state.size);
@@ -437,7 +499,10 @@ impl Receiver {
     }
 
     pub fn national(&self) -> u64 {
-        self.store.count(&Collection::National).expect("readable").versions
+        self.store
+            .count(&Collection::National)
+            .expect("readable")
+            .versions
     }
 }
 

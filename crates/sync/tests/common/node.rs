@@ -36,7 +36,9 @@ pub fn identity() -> Identity {
 type Body = BoxBody<Bytes, Infallible>;
 
 fn stream(chunks: impl Stream<Item = Bytes> + Send + Sync + 'static) -> Body {
-    BodyExt::boxed(StreamBody::new(chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)))))
+    BodyExt::boxed(StreamBody::new(
+        chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk))),
+    ))
 }
 
 fn answer(log: &dyn Serve, path: &str, member: &str) -> (StatusCode, Body) {
@@ -46,7 +48,9 @@ fn answer(log: &dyn Serve, path: &str, member: &str) -> (StatusCode, Body) {
     match path {
         "/who" => ok(whole(member.as_bytes().to_vec())),
         "/endless" => ok(stream(stream::repeat(Bytes::from(vec![b'x'; 1000])))),
-        "/stall" => ok(stream(stream::once(async { Bytes::from_static(b"a") }).chain(stream::pending()))),
+        "/stall" => ok(stream(
+            stream::once(async { Bytes::from_static(b"a") }).chain(stream::pending()),
+        )),
         "/trickle" => {
             let every = tokio::time::interval(Duration::from_millis(5));
             ok(stream(stream::unfold(every, |mut every| async {
@@ -63,7 +67,10 @@ fn answer(log: &dyn Serve, path: &str, member: &str) -> (StatusCode, Body) {
             ok(stream(stream::iter(events).chain(stream::pending())))
         }
         "/refused" => (StatusCode::FORBIDDEN, whole(b"no".to_vec())),
-        _ => match path.strip_prefix("/log/steppe/alerts/").and_then(|path| log.serve(path)) {
+        _ => match path
+            .strip_prefix("/log/steppe/alerts/")
+            .and_then(|path| log.serve(path))
+        {
             Some(bytes) => ok(whole(bytes)),
             None => (StatusCode::NOT_FOUND, whole(Vec::new())),
         },
@@ -71,7 +78,12 @@ fn answer(log: &dyn Serve, path: &str, member: &str) -> (StatusCode, Body) {
 }
 
 /// Serves a log to the members in `pins` for as long as the runtime lives.
-pub async fn serve(identity: &Identity, pins: Pins, log: impl Serve + 'static, alpn: &[&str]) -> SocketAddr {
+pub async fn serve(
+    identity: &Identity,
+    pins: Pins,
+    log: impl Serve + 'static,
+    alpn: &[&str],
+) -> SocketAddr {
     let mut config = server_config(identity, pins.clone()).expect("a configuration");
     if !alpn.is_empty() {
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
@@ -84,10 +96,15 @@ pub async fn serve(identity: &Identity, pins: Pins, log: impl Serve + 'static, a
         while let Ok((tcp, _)) = listener.accept().await {
             let (acceptor, log, pins) = (acceptor.clone(), Arc::clone(&log), pins.clone());
             tokio::spawn(async move {
-                let Ok(tls) = acceptor.accept(tcp).await else { return };
+                let Ok(tls) = acceptor.accept(tcp).await else {
+                    return;
+                };
                 let member = peer_of(tls.get_ref().1, &pins).unwrap_or_default();
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+                    let path = request
+                        .uri()
+                        .path_and_query()
+                        .map_or("/", |path| path.as_str());
                     let (status, body) = answer(&*log, path, &member);
                     let mut response = Response::new(body);
                     *response.status_mut() = status;
