@@ -419,8 +419,12 @@ async fn recover(node: &Node) {
 async fn keep_accounts(node: Arc<Node>) {
     let mut events = node.events();
     let mut shutdown = node.shutdown();
-    let mut flush = tokio::time::interval(Duration::from_secs(READS_FLUSH_SECS));
-    let mut probe = tokio::time::interval(Duration::from_secs(PROBE_SECS));
+    let every = |secs| {
+        let period = Duration::from_secs(secs);
+        tokio::time::interval_at(tokio::time::Instant::now() + period, period)
+    };
+    let mut flush = every(READS_FLUSH_SECS);
+    let mut probe = every(PROBE_SECS);
     loop {
         let written = tokio::select! {
             () = stopped(&mut shutdown) => return,
