@@ -8,13 +8,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::Timestamp;
 use store::LogName;
+use sync::Spent;
 
 /// The state of all partners.
 #[derive(Debug, Default)]
 pub struct Peers(Mutex<BTreeMap<String, Peer>>);
 
 /// The state of one partner.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Peer {
     /// Whether wake-ups from it are being heard.
     pub listening: bool,
@@ -23,7 +24,7 @@ pub struct Peer {
 }
 
 /// How pulling one log goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Pulled {
     /// When a pull last succeeded.
     pub last_success: Option<Timestamp>,
@@ -33,6 +34,8 @@ pub struct Pulled {
     pub last_error: Option<String>,
     /// Failures since the last success.
     pub failures: u32,
+    /// Where the time of all pulls went.
+    pub spent: Spent,
 }
 
 impl Peers {
@@ -53,11 +56,20 @@ impl Peers {
             .logs
             .entry(log.clone())
             .or_default();
-        *pulled = Pulled {
-            last_success: Some(at),
-            last_failure: pulled.last_failure,
-            ..Pulled::default()
-        };
+        pulled.last_success = Some(at);
+        pulled.last_error = None;
+        pulled.failures = 0;
+    }
+
+    /// Adds up where the time of a pull went.
+    pub(crate) fn spent(&self, log: &LogName, more: &Spent) {
+        let mut peers = self.lock();
+        let peer = peers.entry(log.origin.clone()).or_default();
+        let spent = &mut peer.logs.entry(log.clone()).or_default().spent;
+        spent.fetch += more.fetch;
+        spent.decompress += more.decompress;
+        spent.check += more.check;
+        spent.store += more.store;
     }
 
     /// Remembers a failure; answers with the number of failures in a row.

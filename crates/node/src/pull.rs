@@ -16,7 +16,7 @@ use std::time::Duration;
 use policy::{Member, SignedAccord};
 use store::LogName;
 use sync::https::Peer;
-use sync::{FetchError, PullError, View};
+use sync::{FetchError, Progress, PullError, View};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -328,8 +328,12 @@ async fn pull(
     let source = peer.log(&channel.accord.accord().name, &channel.name);
     let clock = node.clock().clone();
     let clock: sync::Clock = Arc::new(move || clock.now());
-    match sync::pull(&source, node.store(), &view, &clock).await {
-        Ok(progress) => {
+    // The report is kept when the pull ends early, too.
+    let mut progress = Progress::default();
+    let pulled = sync::pull_into(&source, node.store(), &view, &clock, &mut progress).await;
+    node.peers().spent(view.log(), &progress.spent);
+    match pulled {
+        Ok(()) => {
             if progress.to > progress.from || progress.refused_count > 0 {
                 tracing::info!(
                     log = %view.log(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +10,8 @@ use model::Timestamp;
 use store::{Collection, Count, Head, LogName};
 
 use super::types::{
-    Alarm, CollectionInfo, EvidenceInfo, LogInfo, MemberInfo, PeerInfo, PeerLog, Status, StoreInfo,
+    Alarm, CollectionInfo, EvidenceInfo, LogInfo, MemberInfo, PeerInfo, PeerLog, PullSpent, Status,
+    StoreInfo,
 };
 use super::{Shared, accord_info};
 use crate::config::mode_word;
@@ -194,6 +196,16 @@ fn log_info(name: &LogName, head: &Head) -> LogInfo {
     }
 }
 
+fn spent(spent: &sync::Spent) -> PullSpent {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    PullSpent {
+        fetch_ms: millis(spent.fetch),
+        decompress_ms: millis(spent.decompress),
+        check_ms: millis(spent.check),
+        store_ms: millis(spent.store),
+    }
+}
+
 /// Every other member of the installed accords, with the logs that are pulled from it.
 fn peer_infos(node: &Arc<Node>, heads: &[(LogName, Head)]) -> Vec<PeerInfo> {
     let own = &node.config().code;
@@ -226,6 +238,7 @@ fn peer_infos(node: &Arc<Node>, heads: &[(LogName, Head)]) -> Vec<PeerInfo> {
                 last_failure: pulled.last_failure.map(|at| at.to_string()),
                 last_error: pulled.last_error,
                 refused: head.and_then(|head| head.refused.clone()),
+                spent: spent(&pulled.spent),
             });
         }
         peers.push(PeerInfo {

@@ -196,6 +196,22 @@ pub struct PeerLog {
     pub last_error: Option<String>,
     /// Why nothing more is accepted from this log, if so.
     pub refused: Option<String>,
+    /// Where the time of all pulls of this log went since the node started.
+    #[serde(default)]
+    pub spent: PullSpent,
+}
+
+/// Busy time of each stage of pulling, in milliseconds. Stages overlap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullSpent {
+    /// Waiting for answers, summed over all requests.
+    pub fetch_ms: u64,
+    /// Decompressing bodies.
+    pub decompress_ms: u64,
+    /// Hashing, parsing and checking.
+    pub check_ms: u64,
+    /// From handing objects to the store until they were durable.
+    pub store_ms: u64,
 }
 
 /// `GET /objects?…`.
