@@ -134,7 +134,7 @@ fn check(world: &World, number: usize, image: &Image, effects: &[Effect], clock:
         Store::open(&image.dir, options(clock)).unwrap_or_else(|error| panic!("{place}: {error}"));
     // Every record has bytes, and they are what its hash says.
     let shown = state(&store);
-    let store = if number.is_multiple_of(3) {
+    let store = if number.is_multiple_of(4) {
         drop(store);
         rebuilt(&image.dir, &shown, clock, &place)
     } else {
@@ -191,7 +191,9 @@ fn check(world: &World, number: usize, image: &Image, effects: &[Effect], clock:
         sizes.contains(&size),
         "{place}: the log has {size} entries, a part of a command"
     );
-    if let Some(head) = head {
+    if let Some(head) = head
+        && number.is_multiple_of(2)
+    {
         verify_log(world, &store, &head, &place);
     }
     // And it goes on.
@@ -244,7 +246,7 @@ fn verify_log(world: &World, origin: &Store, head: &store::Head, place: &str) {
 
 #[test]
 fn a_crash_between_any_two_steps_loses_nothing_and_shows_nothing_half() {
-    for seed in 0..3 {
+    for seed in 0..2 {
         let pair = &testkit::SIX[..2];
         let mut world = World::new(
             seed,
@@ -260,7 +262,7 @@ fn a_crash_between_any_two_steps_loses_nothing_and_shows_nothing_half() {
             options(&clock).wrap_blobs(move |blobs| wrap.wrap(blobs)),
         );
         let store = store.expect("the store opens");
-        let effects = run(&mut world, &store, &images, 25);
+        let effects = run(&mut world, &store, &images, 20);
         drop(store);
         let taken = images.taken();
         let steps: BTreeSet<&str> = taken
