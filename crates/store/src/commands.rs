@@ -3,7 +3,7 @@
 //! Nothing here writes: frames and rows are gathered, and a command that is refused has gathered
 //! none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use log::{Action, merkle};
 use model::{Hash, Id, Object};
@@ -103,6 +103,7 @@ impl Writer {
         let mut seen: HashMap<(&Key, Hash), usize> = HashMap::new();
         let mut repeats = Vec::new();
         let mut fresh: Vec<usize> = Vec::new();
+        let mut fresh_keys: HashSet<&Key> = HashSet::new();
         // A bundle is planned before the next is judged, so that a repeat within one command is
         // seen for what it is.
         for (i, facts_of) in facts.iter().enumerate() {
@@ -111,13 +112,17 @@ impl Writer {
                 repeats.push((i, first));
                 continue;
             }
-            let clash = fresh.iter().any(|&j| facts[j].key == facts_of.key);
+            let clash = fresh_keys.contains(&facts_of.key);
             if clash || fresh.len() == BUNDLE_OBJECTS_MAX {
                 self.add_bundle(work, frames, objects, &facts, &fresh, label, &mut outcomes)?;
                 fresh.clear();
+                fresh_keys.clear();
             }
             match work.plan.standing(facts_of)? {
-                Standing::New => fresh.push(i),
+                Standing::New => {
+                    fresh.push(i);
+                    fresh_keys.insert(&facts_of.key);
+                }
                 Standing::Same(seq) => {
                     outcomes[i] = Outcome::Duplicate(seq);
                     self.show_national(work, frames, seq, facts_of, label)?;
@@ -238,11 +243,16 @@ impl Writer {
         let mut objects = Vec::with_capacity(given);
         // What this command itself shows and hides, for judging its later changes.
         let mut shown: HashMap<(Key, Hash), bool> = HashMap::new();
-        for Change { mut entry, object } in changes {
-            let id = Id::parse(&entry.id).map_err(|error| StoreError::Entry {
+        let keys = changes
+            .iter()
+            .map(|change| Id::parse(&change.entry.id).map(|id| Key::of(&id)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| StoreError::Entry {
                 problem: error.to_string(),
             })?;
-            let (key, hash) = (Key::of(&id), Hash(entry.hash));
+        work.plan.prefetch(keys.iter())?;
+        for (Change { mut entry, object }, key) in changes.into_iter().zip(keys) {
+            let hash = Hash(entry.hash);
             let is_shown = match shown.get(&(key.clone(), hash)) {
                 Some(is_shown) => *is_shown,
                 None => work.plan.is_shown(&key, &hash, &collection, &name)?,
@@ -254,7 +264,7 @@ impl Writer {
             if brings {
                 let Some(object) = object else {
                     return Err(StoreError::Entry {
-                        problem: format!("the release of {id} names no object"),
+                        problem: format!("the release of {} names no object", entry.id),
                     });
                 };
                 if work.plan.hash_at(&key, object)? != Some(hash) {

@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::index::{Row, SqliteIndex};
 use crate::journal::{self, Frame, Header, Position};
 use crate::limits::REPLAY_FRAMES_MAX;
+use crate::logstate::log_folder;
 use crate::shared::Shared;
 use crate::work::Work;
 use crate::writer::Writer;
@@ -59,6 +60,7 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Writer, StoreError> 
         last,
     };
     roll_forward(&mut writer, applied)?;
+    rewrite_checkpoints(&writer.shared)?;
     let newest = journal::segments(&*writer.shared.blobs)?
         .last()
         .copied()
@@ -69,6 +71,19 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Writer, StoreError> 
         offset: 0,
     };
     Ok(writer)
+}
+
+/// Puts right the copies of checkpoints among the logs' files that a crash left behind the index.
+fn rewrite_checkpoints(shared: &Shared) -> Result<(), StoreError> {
+    let mut stale = Vec::new();
+    for (name, head) in shared.index.heads(None)? {
+        let key = format!("{}/checkpoint", log_folder(&name));
+        let wanted = head.checkpoint.into_bytes();
+        if head.size > 0 && shared.blobs.get(&key)?.as_ref() != Some(&wanted) {
+            stale.push((key, wanted));
+        }
+    }
+    shared.blobs.put_all(&stale)
 }
 
 /// Applies every frame that the journal has beyond what the index knows.

@@ -14,33 +14,60 @@ use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
 /// The columns of a record, `s` being `shown` and `o` being `object`.
 const COLUMNS: &str = "SELECT s.seq, s.object, o.uuid, s.kind, o.version, o.hash, s.log, s.entry, s.label, o.marks, s.state";
 
+/// The versions of an object.
+const OBJECTS_SQL: &str = "SELECT seq, kind, version, hash, marks FROM object WHERE uuid = ?1";
+
+/// Where a collection shows one of them.
+const SHOWING_SQL: &str = "SELECT seq, log, entry, label FROM shown INDEXED BY shown_object
+    WHERE object = ?1 AND collection = ?2 AND seq > ?3 AND state BETWEEN ?4 AND 1";
+
 impl Reader {
     pub(super) fn held(&mut self, keys: &[Key]) -> Result<Vec<Vec<Held>>, StoreError> {
-        let mut all = Vec::with_capacity(keys.len());
-        for key in keys {
-            let mut versions = Vec::new();
-            {
-                let mut find = self.db.prepare_cached(
-                    "SELECT o.seq, o.version, o.hash, n.text FROM object o JOIN name n ON n.id = o.kind WHERE o.uuid = ?1",
-                )?;
-                let mut rows = find.query([key.uuid])?;
-                while let Some(row) = rows.next()? {
-                    if row.get_ref(3)?.as_str().ok() == Some(&*key.kind) {
-                        versions.push(Held {
-                            object: row.get(0)?,
-                            version: row.get(1)?,
-                            hash: Hash(row.get(2)?),
-                            shown: Vec::new(),
-                        });
-                    }
-                }
-            }
-            for held in &mut versions {
-                held.shown = self.shown(held.object)?;
-            }
-            all.push(versions);
+        keys.iter().map(|key| self.held_of(key)).collect()
+    }
+
+    fn held_of(&mut self, key: &Key) -> Result<Vec<Held>, StoreError> {
+        let mut versions = Vec::new();
+        for object in self.objects_of(key.uuid, &key.kind)? {
+            versions.push(Held {
+                object: object.object,
+                version: object.version,
+                hash: Hash(object.hash),
+                shown: self.shown(object.object)?,
+            });
         }
-        Ok(all)
+        Ok(versions)
+    }
+
+    /// The versions held of an object, as records that are shown nowhere yet.
+    ///
+    /// Whoever wants to know where they are shown asks in a second query. One join would do, but a
+    /// join in a cached statement is planned anew at every use (SQLite with STAT4, and bindings
+    /// cleared in between), which costs more than it finds.
+    fn objects_of(&mut self, uuid: [u8; 16], kind: &str) -> Result<Vec<RawRecord>, StoreError> {
+        let mut objects = Vec::new();
+        {
+            let mut find = self.db.prepare_cached(OBJECTS_SQL)?;
+            let mut rows = find.query([uuid])?;
+            while let Some(row) = rows.next()? {
+                objects.push(RawRecord {
+                    object: row.get(0)?,
+                    kind: row.get(1)?,
+                    version: row.get(2)?,
+                    hash: row.get(3)?,
+                    marks: row.get(4)?,
+                    uuid,
+                    ..RawRecord::default()
+                });
+            }
+        }
+        let mut named = Vec::with_capacity(objects.len());
+        for object in objects {
+            if *self.name_text(object.kind)? == *kind {
+                named.push(object);
+            }
+        }
+        Ok(named)
     }
 
     fn shown(&mut self, object: Seq) -> Result<Vec<Shown>, StoreError> {
@@ -122,18 +149,38 @@ impl Reader {
         after: Seq,
         lowest: i64,
     ) -> Result<Vec<Record>, StoreError> {
-        let sql = ids_sql();
-        let mut found = Vec::new();
-        let mut ids: Vec<&Id> = query.ids.iter().collect();
+        let mut ids: Vec<&Id> = query
+            .ids
+            .iter()
+            .filter(|id| {
+                let kinds = &query.kinds;
+                kinds.is_empty() || kinds.iter().any(|kind| kind == id.type_name())
+            })
+            .collect();
         ids.sort_unstable();
         ids.dedup();
+        let mut found = Vec::new();
         for id in ids {
-            let records = self.records(&sql, params![collection, after, id.uuid(), lowest])?;
-            found.extend(records.into_iter().filter(|record| record.id == *id));
+            for object in self.objects_of(id.uuid(), id.type_name())? {
+                let mut showings = Vec::new();
+                {
+                    let mut find = self.db.prepare_cached(SHOWING_SQL)?;
+                    let mut rows = find.query(params![object.object, collection, after, lowest])?;
+                    while let Some(row) = rows.next()? {
+                        showings.push(RawRecord {
+                            seq: row.get(0)?,
+                            log: row.get(1)?,
+                            entry: row.get(2)?,
+                            label: row.get(3)?,
+                            ..object
+                        });
+                    }
+                }
+                for raw in showings {
+                    found.push(self.record(raw)?);
+                }
+            }
         }
-        found.retain(|record| {
-            query.kinds.is_empty() || query.kinds.iter().any(|kind| kind == record.id.type_name())
-        });
         found.sort_by_key(|record| record.seq);
         Ok(found)
     }
@@ -457,15 +504,8 @@ fn kind_sql() -> String {
     )
 }
 
-fn ids_sql() -> String {
-    format!(
-        "{COLUMNS} FROM object o INDEXED BY object_uuid
-         CROSS JOIN shown s INDEXED BY shown_object ON s.object = o.seq
-         WHERE o.uuid = ?3 AND s.collection = ?1 AND s.seq > ?2 AND s.state BETWEEN ?4 AND 1"
-    )
-}
-
 /// A record as the row has it, names still being numbers.
+#[derive(Clone, Copy, Default)]
 struct RawRecord {
     seq: Seq,
     object: Seq,
@@ -541,7 +581,14 @@ mod tests {
                 kind_sql(),
                 "SEARCH s USING INDEX shown_kind (collection=? AND kind=? AND seq>?)",
             ),
-            (ids_sql(), "SEARCH o USING INDEX object_uuid (uuid=?)"),
+            (
+                OBJECTS_SQL.to_owned(),
+                "SEARCH object USING INDEX object_uuid (uuid=?)",
+            ),
+            (
+                SHOWING_SQL.to_owned(),
+                "SEARCH shown USING INDEX shown_object (object=? AND collection=? AND seq>?)",
+            ),
         ] {
             let plan = index.plan(&sql).expect("a plan");
             assert!(plan.contains(way), "{plan}");

@@ -95,7 +95,11 @@ pub(super) struct Reader {
 impl SqliteIndex {
     /// Opens or makes the index at `path`.
     pub(crate) fn open(path: &Path) -> Result<SqliteIndex, StoreError> {
-        let db = Connection::open(path)?;
+        // No lock inside SQLite: each connection is used by one thread at a time.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "cache_size", -40_000)?;
@@ -132,7 +136,15 @@ impl SqliteIndex {
         f: impl FnOnce(&mut Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut reader = self.take_reader()?;
-        let answer = f(&mut reader);
+        // One transaction: one snapshot for all that is asked, and one lock instead of one a query.
+        let answer = reader
+            .db
+            .execute_batch("BEGIN")
+            .map_err(StoreError::from)
+            .and_then(|()| f(&mut reader));
+        if !reader.db.is_autocommit() {
+            reader.db.execute_batch("COMMIT")?;
+        }
         lock(&self.readers).idle.push(reader);
         self.returned.notify_one();
         answer
