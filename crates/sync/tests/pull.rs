@@ -6,7 +6,7 @@ use common::{Handmade, LABEL, Origin, Receiver, Serve, Wire, entry, indicator, k
 use kurultai_sync as sync;
 use log::{Action, Checkpoint, SignatureLine};
 use policy::Role;
-use sync::FetchError;
+use sync::{FetchError, PullError};
 
 #[tokio::test]
 async fn a_real_origin_is_pulled_and_cosigned() {
@@ -258,34 +258,74 @@ async fn withdrawn_objects_do_not_hold_up_the_log() {
     assert!(!receiver.state().shown.contains_key(&5));
 }
 
-/// A bundle whose bodies are too large to be held at once comes in pieces.
-#[tokio::test]
-async fn large_bodies_come_in_pieces() {
+/// Pulls `texts` as the names of objects; answers how often bodies were asked for.
+async fn bodies_asked_for(texts: impl Iterator<Item = String>) -> usize {
     let mut log = Handmade::new("alerts");
-    let mut noise = 1_u64;
-    for n in 0..40 {
-        // Half a megabyte that does not compress well.
-        let text: String = (0..500_000)
-            .map(|_| {
-                noise = noise
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                char::from(b'a' + ((noise >> 33) % 26) as u8)
-            })
-            .collect();
-        let object = model::Object::parse(common::json(n, &text).as_bytes()).expect("an object");
+    for (n, text) in texts.enumerate() {
+        let json = common::json(n as u64, &text);
+        let object = model::Object::parse(json.as_bytes()).expect("an object");
         log.release(&object, LABEL);
     }
     let receiver = Receiver::new();
     let wire = Wire::honest(log.clone());
     let progress = receiver.pull(&wire).await.expect("pulled");
-    assert_eq!((progress.to, progress.shown), (40, 40));
-    let state = receiver.assert_prefix_of(&log);
-    assert_eq!(state.shown.len(), 40);
-    assert!(
-        wire.requests.lock().expect("unpoisoned").len() > 8,
-        "in pieces"
+    assert_eq!(
+        (progress.to, progress.shown as u64),
+        (log.size(), log.size())
     );
+    assert_eq!(
+        receiver.assert_prefix_of(&log).shown.len() as u64,
+        log.size()
+    );
+    let asked = wire.requests.lock().expect("unpoisoned");
+    asked
+        .iter()
+        .filter(|path| path.starts_with("objects/"))
+        .count()
+}
+
+/// A bundle whose bodies are too large to be held at once comes in pieces, be it packed or not.
+#[tokio::test]
+async fn large_bodies_come_in_pieces() {
+    let mut noise = 1_u64;
+    let mut letter = move || {
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b'a' + ((noise >> 33) % 26) as u8)
+    };
+    let noisy = (0..20).map(|_| (0..500_000).map(|_| letter()).collect());
+    assert!(bodies_asked_for(noisy).await > 4);
+    let smooth = (0..20).map(|_| "a".repeat(500_000));
+    assert!(bodies_asked_for(smooth).await > 4);
+    let small = (0..20).map(|_| "a".repeat(50_000));
+    assert_eq!(bodies_asked_for(small).await, 1);
+}
+
+/// While a pull is under way an operator has the log refused: the store takes no more, the pull says
+/// so and cosigns nothing.
+#[tokio::test]
+async fn what_the_store_does_not_take_ends_the_pull() {
+    let receiver = Receiver::new();
+    let (store, log) = (receiver.store.clone(), receiver.view.log().clone());
+    let wire = Wire::tampered(Handmade::of(300), move |path, bytes| {
+        if path == "objects/000" {
+            let (reason, evidence) = ("an operator's order".to_owned(), String::new());
+            let log = log.clone();
+            let refuse = store::Command::Refuse {
+                log,
+                reason,
+                evidence,
+            };
+            store.execute(refuse).expect("refused");
+        }
+        Ok(bytes)
+    });
+    let error = receiver.pull(&wire).await.expect_err("not taken");
+    let refused = matches!(&error, PullError::Store(store::StoreError::Refused { .. }));
+    assert!(refused, "{error}");
+    assert_eq!(receiver.state().size, 0);
+    assert!(wire.cosigned.into_inner().expect("unpoisoned").is_empty());
 }
 
 /// The future can be spawned: it is `Send` whatever the source.
