@@ -84,6 +84,9 @@ impl<'a> Plan<'a> {
             .filter(|key| !self.known.contains_key(*key))
             .cloned()
             .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
         unknown.sort_unstable();
         unknown.dedup();
         for (held, key) in self.index.held(&unknown)?.into_iter().zip(unknown) {
@@ -93,7 +96,9 @@ impl<'a> Plan<'a> {
     }
 
     fn held(&mut self, key: &Key) -> Result<&mut Vec<Held>, StoreError> {
-        self.prefetch(std::iter::once(key))?;
+        if !self.known.contains_key(key) {
+            self.prefetch(std::iter::once(key))?;
+        }
         Ok(self.known.entry(key.clone()).or_default())
     }
 

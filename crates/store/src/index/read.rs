@@ -74,7 +74,7 @@ impl Reader {
         let mut raw = Vec::new();
         {
             let mut find = self.db.prepare_cached(
-                "SELECT collection, seq, log, entry, state FROM shown WHERE object = ?1 ORDER BY collection, seq",
+                "SELECT collection, seq, log, entry, state FROM shown WHERE object = ?1",
             )?;
             let mut rows = find.query([object])?;
             while let Some(row) = rows.next()? {
@@ -82,6 +82,7 @@ impl Reader {
                 raw.push((row.get(0)?, row.get(1)?, log, state_of(row.get(4)?)?));
             }
         }
+        raw.sort_unstable_by_key(|(collection, seq, _, _): &(i64, Seq, _, _)| (*collection, *seq));
         raw.into_iter()
             .map(|(collection, seq, log, state)| {
                 let log = match log {

@@ -139,11 +139,12 @@ impl SqliteIndex {
         // One transaction: one snapshot for all that is asked, and one lock instead of one a query.
         let answer = reader
             .db
-            .execute_batch("BEGIN")
+            .prepare_cached("BEGIN")
+            .and_then(|mut begin| begin.execute([]))
             .map_err(StoreError::from)
-            .and_then(|()| f(&mut reader));
+            .and_then(|_| f(&mut reader));
         if !reader.db.is_autocommit() {
-            reader.db.execute_batch("COMMIT")?;
+            reader.db.prepare_cached("COMMIT")?.execute([])?;
         }
         lock(&self.readers).idle.push(reader);
         self.returned.notify_one();
