@@ -58,7 +58,7 @@ pub struct Progress {
     /// Objects that the store refused because other bytes are held under the same version.
     pub conflicts: usize,
     /// Entries whose object is not shown, with the reason; at most
-    /// [`REFUSALS_LISTED_MAX`](crate::limits::REFUSALS_LISTED_MAX) of them.
+    /// [`REFUSALS_LISTED_MAX`] of them.
     pub refused: Vec<(u64, String)>,
     /// All entries whose object is not shown for a reason, listed or not.
     pub refused_count: u64,

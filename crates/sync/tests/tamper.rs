@@ -160,7 +160,8 @@ async fn other_bodies_are_refused() {
     let log = Handmade::of(300);
     let other = indicator(77_777).into_bytes();
     let text = |body: &[u8]| String::from_utf8(body.to_vec()).expect("JSON");
-    let changes: Vec<(&str, Box<dyn Fn(&mut Vec<Vec<u8>>) + Send + Sync>)> = vec![
+    type Change = Box<dyn Fn(&mut Vec<Vec<u8>>) + Send + Sync>;
+    let changes: Vec<(&str, Change)> = vec![
         (
             "another object",
             Box::new(move |bodies| bodies[9] = other.to_vec()),

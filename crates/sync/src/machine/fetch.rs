@@ -14,7 +14,7 @@ use log::tile::TILE_WIDTH;
 use log::{Checkpoint, Hash, Kind, TilePath, Tiles};
 use tokio::sync::mpsc;
 
-use super::verify::{self, Entries, Piece, Unpacked};
+use super::verify::{self, Entries, Piece};
 use super::{Clock, View, between, blocking};
 use crate::error::PullError;
 use crate::limits::{
@@ -167,14 +167,14 @@ impl<S: Source> Run<'_, S> {
             let end = usize::from(entries_path.width);
             let piece = match bodies {
                 Some(bodies) => verify::piece(&mut entries, end, bodies, &view, &clock)?,
-                None => Unpacked::TooLarge,
+                None => None,
             };
             Ok(match piece {
-                Unpacked::Piece(mut piece) => {
+                Some(mut piece) => {
                     piece.spent.fetch += spent;
                     Bundle::Whole(piece)
                 }
-                Unpacked::TooLarge => Bundle::Large(entries),
+                None => Bundle::Large(entries),
             })
         })
         .await?
@@ -198,7 +198,7 @@ impl<S: Source> Run<'_, S> {
             let bodies = self.bodies(path, part.start).await?;
             let spent = between(start, (self.clock)());
             let unpacked = match bodies {
-                None => Unpacked::TooLarge,
+                None => None,
                 Some(bodies) => {
                     let (view, clock) = (self.view.clone(), Arc::clone(self.clock));
                     let unpacked;
@@ -211,19 +211,19 @@ impl<S: Source> Run<'_, S> {
                 }
             };
             match unpacked {
-                Unpacked::Piece(mut piece) => {
+                Some(mut piece) => {
                     piece.spent.fetch += spent;
                     if sender.send(piece).await.is_err() {
                         return Ok(true);
                     }
                 }
                 // One object always fits, so this is no honest answer.
-                Unpacked::TooLarge if part.len() <= 1 => {
+                None if part.len() <= 1 => {
                     return Err(PullError::fetch(path)(FetchError::TooLarge {
                         limit: BODIES_BYTES_MAX,
                     }));
                 }
-                Unpacked::TooLarge => parts.extend(halves(part)),
+                None => parts.extend(halves(part)),
             }
         }
         Ok(false)

@@ -60,12 +60,6 @@ pub(super) struct Found {
     pub(super) unpacked_bytes: usize,
 }
 
-/// Bodies that were unpacked, or that are too many to be.
-pub(super) enum Unpacked {
-    Piece(Piece),
-    TooLarge,
-}
-
 impl Entries {
     /// Authenticates a bundle's entries and reads the new ones.
     pub(super) fn verify(
@@ -121,14 +115,15 @@ impl From<BodiesError> for Stop {
 
 /// Verifies the bodies of the first `entries`, up to place `end`, and makes a piece of both.
 /// `packed` ends with the body before `end` and, if the source heeded what was asked, holds none
-/// that belongs before the first of `entries`. Unless a piece comes of it, `entries` stay.
+/// that belongs before the first of `entries`. `None`: they are too many bytes to be unpacked; then,
+/// as after an error, `entries` are as before.
 pub(super) fn piece(
     entries: &mut Entries,
     end: usize,
     packed: Bytes,
     view: &View,
     clock: &Clock,
-) -> Result<Unpacked, PullError> {
+) -> Result<Option<Piece>, PullError> {
     let start = clock();
     let skip = entries.next;
     let mut reader = Reader {
@@ -156,7 +151,7 @@ pub(super) fn piece(
     let (from, found) = (reader.from, reader.found);
     match visited {
         Ok(()) => {}
-        Err(Stop::TooLarge) => return Ok(Unpacked::TooLarge),
+        Err(Stop::TooLarge) => return Ok(None),
         Err(Stop::Wrong(error)) => return Err(error),
         Err(Stop::Malformed(error)) => {
             let (kind, index) = (log::Kind::Objects, entries.bundle);
@@ -170,7 +165,7 @@ pub(super) fn piece(
         }
     }
     entries.next = end;
-    Ok(Unpacked::Piece(Piece {
+    Ok(Some(Piece {
         from,
         skip,
         raw: entries.raw.drain(..end - skip).collect(),
