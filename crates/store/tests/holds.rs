@@ -139,7 +139,7 @@ fn releases_are_published_revised_and_withdrawn() {
         .latest(&Collection::National, &id(3))
         .expect("read")
         .expect("held");
-    append(&store, &log, &[newer.clone()], Action::Release);
+    append(&store, &log, std::slice::from_ref(&newer), Action::Release);
     let tail = TilePath {
         kind: Kind::Entries,
         index: 1,
