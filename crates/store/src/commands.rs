@@ -255,7 +255,7 @@ impl Writer {
             let hash = Hash(entry.hash);
             let is_shown = match shown.get(&(key.clone(), hash)) {
                 Some(is_shown) => *is_shown,
-                None => work.plan.is_shown(&key, &hash, &collection, &name)?,
+                None => work.plan.shows(&key, Some(&hash), &collection, &name)?,
             };
             let brings = matches!(entry.action, Action::Release | Action::Revise);
             if brings == is_shown {
@@ -273,7 +273,7 @@ impl Writer {
                 let earlier = shown
                     .iter()
                     .any(|((known, _), is_shown)| *known == key && *is_shown);
-                let revises = earlier || work.plan.shows_any(&key, &collection, &name)?;
+                let revises = earlier || work.plan.shows(&key, None, &collection, &name)?;
                 entry.action = if revises {
                     Action::Revise
                 } else {

@@ -128,11 +128,11 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Whether `log` shows exactly this object in the collection.
-    pub(crate) fn is_shown(
+    /// Whether `log` shows this object in the collection: exactly these bytes, or any version.
+    pub(crate) fn shows(
         &mut self,
         key: &Key,
-        hash: &Hash,
+        hash: Option<&Hash>,
         collection: &Collection,
         log: &LogName,
     ) -> Result<bool, StoreError> {
@@ -143,7 +143,8 @@ impl<'a> Plan<'a> {
         Ok(self
             .held(key)?
             .iter()
-            .any(|held| held.hash == *hash && held.shown.iter().any(by_log)))
+            .filter(|held| hash.is_none_or(|hash| held.hash == *hash))
+            .any(|held| held.shown.iter().any(by_log)))
     }
 
     /// Whether the national collection has exactly this object.
@@ -162,23 +163,6 @@ impl<'a> Plan<'a> {
             .iter()
             .find(|held| held.object == object)
             .map(|held| held.hash))
-    }
-
-    /// Whether `log` shows any version of this object in the collection.
-    pub(crate) fn shows_any(
-        &mut self,
-        key: &Key,
-        collection: &Collection,
-        log: &LogName,
-    ) -> Result<bool, StoreError> {
-        let by_log = |shown: &Shown| {
-            shown.collection == *collection
-                && shown.log.as_ref().is_some_and(|(name, _)| name == log)
-        };
-        Ok(self
-            .held(key)?
-            .iter()
-            .any(|held| held.shown.iter().any(by_log)))
     }
 
     /// Shows the held object `object` in a collection at `seq`.

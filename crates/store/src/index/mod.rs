@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::journal::Position;
 use crate::types::{Collection, Head, Kept, LogName, Page, Query, Seq};
 
+mod names;
 mod read;
 mod sqlite;
 mod write;

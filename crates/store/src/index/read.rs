@@ -1,10 +1,10 @@
 //! Asking the SQLite index.
 
-use std::sync::Arc;
 
 use model::{Hash, Id, Timestamp};
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
+use super::names::collection_of;
 use super::sqlite::Reader;
 use super::{Held, Key, Location, Shown, State};
 use crate::error::StoreError;
@@ -409,81 +409,6 @@ impl Reader {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-
-    fn collection_number(&self, collection: &Collection) -> Result<Option<i64>, StoreError> {
-        let (accord, channel) = match collection {
-            Collection::National => return Ok(Some(0)),
-            Collection::Channel { accord, channel } => (accord, channel),
-        };
-        let mut find = self
-            .db
-            .prepare_cached("SELECT id FROM collection WHERE accord = ?1 AND channel = ?2")?;
-        Ok(find
-            .query_row([accord, channel], |row| row.get(0))
-            .optional()?)
-    }
-
-    fn name_number(&self, text: &str) -> Result<Option<i64>, StoreError> {
-        let mut find = self
-            .db
-            .prepare_cached("SELECT id FROM name WHERE text = ?1")?;
-        Ok(find.query_row([text], |row| row.get(0)).optional()?)
-    }
-
-    fn log_number(&self, log: &LogName) -> Result<Option<i64>, StoreError> {
-        let mut find = self.db.prepare_cached(
-            "SELECT id FROM log WHERE accord = ?1 AND channel = ?2 AND origin = ?3",
-        )?;
-        Ok(find
-            .query_row([&log.accord, &log.channel, &log.origin], |row| row.get(0))
-            .optional()?)
-    }
-
-    fn name_text(&mut self, id: i64) -> Result<Arc<str>, StoreError> {
-        if let Some(text) = self.names.get(&id) {
-            return Ok(text.clone());
-        }
-        let text: String = self
-            .db
-            .prepare_cached("SELECT text FROM name WHERE id = ?1")?
-            .query_row([id], |row| row.get(0))?;
-        let text: Arc<str> = text.into();
-        if self.names.len() >= crate::limits::LABEL_CLASSES_MAX {
-            self.names.clear();
-        }
-        self.names.insert(id, text.clone());
-        Ok(text)
-    }
-
-    fn log_name(&mut self, id: i64) -> Result<LogName, StoreError> {
-        if let Some(name) = self.logs.get(&id) {
-            return Ok(name.clone());
-        }
-        let mut find = self
-            .db
-            .prepare_cached("SELECT accord, channel, origin FROM log WHERE id = ?1")?;
-        let name = find.query_row([id], |row| {
-            Ok(LogName {
-                accord: row.get(0)?,
-                channel: row.get(1)?,
-                origin: row.get(2)?,
-            })
-        })?;
-        self.logs.insert(id, name.clone());
-        Ok(name)
-    }
-
-    fn collection_name(&mut self, id: i64) -> Result<Collection, StoreError> {
-        if let Some(name) = self.collections.get(&id) {
-            return Ok(name.clone());
-        }
-        let mut find = self
-            .db
-            .prepare_cached("SELECT accord, channel FROM collection WHERE id = ?1")?;
-        let name = find.query_row([id], |row| Ok(collection_of(row.get(0)?, row.get(1)?)))?;
-        self.collections.insert(id, name.clone());
-        Ok(name)
-    }
 }
 
 // The planner knows no counts, so each query names the way: a scan of a whole collection would
@@ -547,14 +472,6 @@ fn state_of(number: i64) -> Result<State, StoreError> {
                 format!("a record has the unknown state {number}"),
             )
         })
-}
-
-fn collection_of(accord: String, channel: String) -> Collection {
-    if accord.is_empty() {
-        Collection::National
-    } else {
-        Collection::Channel { accord, channel }
-    }
 }
 
 fn unique(kinds: &[String]) -> Vec<&str> {
