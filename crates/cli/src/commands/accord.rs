@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
-use node::admin::types::{AccordInfo, AccordReport, ChannelInfo, MemberInfo};
+use node::admin::types::{AccordInfo, AccordReport, MemberInfo};
 use policy::SignedAccord;
 
 use crate::admin::{Admin, escape};
@@ -140,7 +140,7 @@ impl Show {
                 show::raw(&String::from_utf8_lossy(&note));
                 return Ok(());
             }
-            let info = describe(&signed);
+            let info = AccordInfo::of(&signed);
             if self.json {
                 return show::json(&info);
             }
@@ -224,51 +224,6 @@ pub(crate) fn write(path: &Path, note: &str) -> Result<(), Failure> {
 pub(crate) fn parse(path: &Path, note: &[u8]) -> Result<SignedAccord, Failure> {
     SignedAccord::parse(note)
         .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
-}
-
-/// What there is to say about an accord in a file; the same as the node says about its own.
-fn describe(signed: &SignedAccord) -> AccordInfo {
-    let accord = signed.accord();
-    let ratified = signed.ratified();
-    AccordInfo {
-        name: accord.name.clone(),
-        version: accord.version,
-        digest: signed
-            .digest()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        waiting: accord
-            .members
-            .iter()
-            .map(|member| member.code.clone())
-            .filter(|code| !ratified.contains(code))
-            .collect(),
-        ratified: ratified.into_iter().collect(),
-        channels: accord
-            .channels
-            .iter()
-            .map(|channel| ChannelInfo {
-                name: channel.name.clone(),
-                title: channel.title.clone(),
-                members: channel.members.iter().cloned().collect(),
-                in_force: signed
-                    .channel_in_force(&channel.name)
-                    .map(|in_force| in_force.members.iter().cloned().collect())
-                    .unwrap_or_default(),
-                ceiling: model::Label {
-                    tlp: channel.ceiling,
-                    ..model::Label::nobody()
-                }
-                .to_string()
-                .split("//")
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-                exercise: channel.exercise,
-            })
-            .collect(),
-    }
 }
 
 /// Prints an accord for people.

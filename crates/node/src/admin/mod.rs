@@ -22,7 +22,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use policy::SignedAccord;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -124,7 +123,7 @@ async fn accords(State(node): Shared) -> Json<Vec<types::AccordInfo>> {
     Json(
         node.accords()
             .all()
-            .map(|signed| accord_info(signed))
+            .map(|signed| types::AccordInfo::of(signed))
             .collect(),
     )
 }
@@ -163,7 +162,7 @@ async fn install(
     };
     let offered = node.offer_accord(body.to_vec(), wanted.ratify, who).await?;
     Ok(Json(AccordReport {
-        accord: accord_info(&offered.accord),
+        accord: types::AccordInfo::of(&offered.accord),
         new_signatures: offered.new_signatures,
         note: offered.accord.to_string(),
     }))
@@ -189,40 +188,4 @@ async fn audit(
         node.audit_page(wanted.from, wanted.limit.unwrap_or(AUDIT_PAGE_MAX))
             .await?,
     ))
-}
-
-fn accord_info(signed: &SignedAccord) -> types::AccordInfo {
-    let accord = signed.accord();
-    let ratified = signed.ratified();
-    types::AccordInfo {
-        name: accord.name.clone(),
-        version: accord.version,
-        digest: signed
-            .digest()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        waiting: accord
-            .members
-            .iter()
-            .map(|member| member.code.clone())
-            .filter(|code| !ratified.contains(code))
-            .collect(),
-        channels: accord
-            .channels
-            .iter()
-            .map(|channel| types::ChannelInfo {
-                name: channel.name.clone(),
-                title: channel.title.clone(),
-                members: channel.members.iter().cloned().collect(),
-                in_force: signed
-                    .channel_in_force(&channel.name)
-                    .map(|in_force| in_force.members.into_iter().collect())
-                    .unwrap_or_default(),
-                ceiling: crate::config::tlp_word(channel.ceiling).to_owned(),
-                exercise: channel.exercise,
-            })
-            .collect(),
-        ratified: ratified.into_iter().collect(),
-    }
 }

@@ -9,11 +9,11 @@ use axum::extract::State;
 use model::Timestamp;
 use store::{Collection, Count, Head, LogName};
 
+use super::Shared;
 use super::types::{
-    Alarm, CollectionInfo, EvidenceInfo, LogInfo, MemberInfo, PeerInfo, PeerLog, PullSpent, Status,
-    StoreInfo,
+    AccordInfo, Alarm, CollectionInfo, EvidenceInfo, LogInfo, MemberInfo, PeerInfo, PeerLog,
+    PullSpent, Status, StoreInfo,
 };
-use super::{Shared, accord_info};
 use crate::config::mode_word;
 use crate::limits::FAILURES_ALARM;
 use crate::node::Node;
@@ -159,7 +159,7 @@ pub(super) async fn status(State(node): Shared) -> Result<Json<Status>, Fault> {
             .collect(),
         collections: collections.collect(),
         peers,
-        accords: accords.all().map(|signed| accord_info(signed)).collect(),
+        accords: accords.all().map(|signed| AccordInfo::of(signed)).collect(),
     }))
 }
 

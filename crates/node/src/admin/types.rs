@@ -464,3 +464,42 @@ pub struct AuditRecord {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub policy: String,
 }
+
+impl AccordInfo {
+    /// What there is to say about an accord.
+    pub fn of(signed: &policy::SignedAccord) -> AccordInfo {
+        let accord = signed.accord();
+        let ratified = signed.ratified();
+        AccordInfo {
+            name: accord.name.clone(),
+            version: accord.version,
+            digest: signed
+                .digest()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            waiting: accord
+                .members
+                .iter()
+                .map(|member| member.code.clone())
+                .filter(|code| !ratified.contains(code))
+                .collect(),
+            channels: accord
+                .channels
+                .iter()
+                .map(|channel| ChannelInfo {
+                    name: channel.name.clone(),
+                    title: channel.title.clone(),
+                    members: channel.members.iter().cloned().collect(),
+                    in_force: signed
+                        .channel_in_force(&channel.name)
+                        .map(|in_force| in_force.members.into_iter().collect())
+                        .unwrap_or_default(),
+                    ceiling: channel.ceiling.to_string(),
+                    exercise: channel.exercise,
+                })
+                .collect(),
+            ratified: ratified.into_iter().collect(),
+        }
+    }
+}
