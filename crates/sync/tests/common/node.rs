@@ -94,6 +94,7 @@ pub async fn serve(
     let log: Arc<dyn Serve> = Arc::new(log);
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
+            tcp.set_nodelay(true).expect("a socket");
             let (acceptor, log, pins) = (acceptor.clone(), Arc::clone(&log), pins.clone());
             tokio::spawn(async move {
                 let Ok(tls) = acceptor.accept(tcp).await else {
