@@ -196,7 +196,7 @@ pub(crate) fn own_cpu() -> Duration {
     )
 }
 
-/// User and system time from the text of /proc/<pid>/stat. The name before them is in parentheses
+/// User and system time from the text of `/proc/<pid>/stat`. The name before them is in parentheses
 /// and may hold spaces, so fields are counted from the last parenthesis.
 fn cpu_of(stat: &str) -> Duration {
     let Some((_, rest)) = stat.rsplit_once(')') else {
