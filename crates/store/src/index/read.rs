@@ -1,6 +1,5 @@
 //! Asking the SQLite index.
 
-
 use model::{Hash, Id, Timestamp};
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
