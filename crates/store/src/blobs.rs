@@ -24,7 +24,7 @@ pub trait Blobs: Send + Sync {
     fn put_all(&self, blobs: &[(String, Vec<u8>)]) -> Result<(), StoreError>;
     /// The whole blob, or `None` where there is none.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
-    /// `length` bytes from `offset`; an error if there are fewer.
+    /// `length` bytes from `offset`; [`StoreError::Corrupt`] if there are fewer.
     fn range(&self, key: &str, offset: u64, length: usize) -> Result<Vec<u8>, StoreError>;
     /// The keys directly below a folder, sorted; empty where there is no such folder.
     fn list(&self, folder: &str) -> Result<Vec<String>, StoreError>;
@@ -86,7 +86,13 @@ impl Blobs for LocalBlobs {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if open.as_ref().is_none_or(|(held, _)| held != key) {
-            *open = Some((key.to_owned(), self.segment(key).map_err(failed)?));
+            let file = self.segment(key).map_err(failed)?;
+            // After a write that could not be undone. What it left behind must not follow what is
+            // written now, or recovery would take it for accepted.
+            if file.metadata().map_err(failed)?.len() > at {
+                file.set_len(at).map_err(failed)?;
+            }
+            *open = Some((key.to_owned(), file));
         }
         let Some((_, file)) = open.as_ref() else {
             unreachable!("set just above")
@@ -185,11 +191,14 @@ impl Blobs for LocalBlobs {
         let mut bytes = vec![0; length];
         File::open(self.path(key))
             .and_then(|file| file.read_exact_at(&mut bytes, offset))
-            .map_err(|error| {
-                StoreError::io(
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    StoreError::corrupt(key, format!("it ends before byte {offset} + {length}"))
+                }
+                _ => StoreError::io(
                     format!("reading {length} bytes at {offset} of {key}"),
                     &error,
-                )
+                ),
             })?;
         Ok(bytes)
     }

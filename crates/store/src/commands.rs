@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::index::{Key, Row};
 use crate::journal::{Frames, Header};
 use crate::limits::BUNDLE_OBJECTS_MAX;
+use crate::logstate::log_folder;
 use crate::plan::{Facts, Standing, Together};
 use crate::types::{Change, Command, LogName, Outcome, Receive, Reply, Seq, Signer};
 use crate::work::{Work, entry_bundle};
@@ -26,7 +27,8 @@ impl Writer {
         first
     }
 
-    /// Works out one command. On error the work is as it was.
+    /// Works out one command. On error the work is as it was, unless it says that the command
+    /// got only halfway: a read that it needed failed. Then the work must not be written.
     pub(crate) fn prepare(
         &self,
         work: &mut Work<'_>,
@@ -99,6 +101,7 @@ impl Writer {
     ) -> Result<Reply, StoreError> {
         let facts: Vec<Facts> = objects.iter().map(Facts::of).collect();
         work.plan.prefetch(facts.iter().map(|facts| &facts.key))?;
+        work.halfway = true;
         let mut outcomes = vec![Outcome::Duplicate(0); objects.len()];
         let mut seen: HashMap<(&Key, Hash), usize> = HashMap::new();
         let mut repeats = Vec::new();
@@ -140,6 +143,7 @@ impl Writer {
                 ref other => other.clone(),
             };
         }
+        work.halfway = false;
         Ok(Reply::Added(outcomes))
     }
 
@@ -292,6 +296,7 @@ impl Writer {
             .map_err(|error| StoreError::Entry {
                 problem: error.to_string(),
             })?;
+        work.halfway = true;
         // One frame has at most a bundle's worth of entries, so that recovery reads in small steps.
         let mut at = from;
         for ((raw, entries), objects) in raw
@@ -315,6 +320,7 @@ impl Writer {
             work.appended(&name, at, first, entries, objects, &checkpoint)?;
             at += raw.len() as u64;
         }
+        work.halfway = false;
         Ok(Reply::Logged {
             from,
             to: at,
@@ -339,6 +345,7 @@ impl Writer {
                 problem: format!("an audit record has {} bytes", record.len()),
             });
         }
+        work.halfway = true;
         let mut at = from;
         for raw in records.chunks(BUNDLE_OBJECTS_MAX) {
             let first = self.positions(work, raw.len());
@@ -358,6 +365,7 @@ impl Writer {
             work.audited(name, at, first, count, &checkpoint);
             at += count as u64;
         }
+        work.halfway = false;
         Ok(Reply::Logged {
             from,
             to: at,
@@ -370,6 +378,14 @@ impl Writer {
         let state = work.log(name, &self.logs, true)?;
         if state.tree.size() == 0 {
             state.own = true;
+            // As in `recover`: what was published must not begin anew.
+            let copy = format!("{}/checkpoint", log_folder(name));
+            if self.shared.blobs.get(&copy)?.is_some() {
+                return Err(StoreError::corrupt(
+                    "the journal",
+                    format!("the log {name} was published and nothing of it is left"),
+                ));
+            }
         }
         if !state.own {
             return Err(StoreError::NotOwn { log: name.clone() });
@@ -430,6 +446,7 @@ impl Writer {
                 });
             }
         }
+        work.halfway = true;
         let (mut shown, mut conflicts_all) = (0, 0);
         let mut at = from;
         for bundle in bundles {
@@ -487,6 +504,7 @@ impl Writer {
             conflicts_all += conflicts.len();
             at += count as u64;
         }
+        work.halfway = false;
         Ok(Reply::Received {
             size,
             shown,

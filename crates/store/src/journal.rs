@@ -219,7 +219,7 @@ pub(crate) fn replay(
     let key = segment_key(from.segment);
     let mut at = from;
     loop {
-        let Ok(prefix) = blobs.range(&key, at.offset, PREFIX) else {
+        let Some(prefix) = there(blobs.range(&key, at.offset, PREFIX))? else {
             return Ok(at);
         };
         let word =
@@ -229,7 +229,7 @@ pub(crate) fn replay(
             return Ok(at);
         }
         let whole = head_bytes as usize + data_bytes as usize;
-        let Ok(mut head) = blobs.range(&key, at.offset + PREFIX as u64, whole) else {
+        let Some(mut head) = there(blobs.range(&key, at.offset + PREFIX as u64, whole))? else {
             return Ok(at);
         };
         if Sha256::digest(&head)[..16] != prefix[8..24] {
@@ -254,5 +254,15 @@ pub(crate) fn replay(
             next,
         })?;
         at = next;
+    }
+}
+
+/// Bytes of a segment, or `None` where it ends. A disk that cannot be read at the moment is not the
+/// end of a segment: what follows was accepted, and a rebuild that left it out would forget it.
+fn there(read: Result<Vec<u8>, StoreError>) -> Result<Option<Vec<u8>>, StoreError> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(StoreError::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }

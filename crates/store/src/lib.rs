@@ -229,10 +229,19 @@ impl Store {
     /// # Errors
     /// As [`Store::head`], and [`StoreError::Corrupt`] for a damaged file.
     pub fn tile(&self, log: &LogName, path: &TilePath) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(head) = self.head(log)? else {
-            return Ok(None);
-        };
-        self.0.shared.tile_of(log, path, head.size)
+        let mut size = None;
+        loop {
+            let Some(head) = self.head(log)? else {
+                return Ok(None);
+            };
+            let tile = self.0.shared.tile_of(log, path, head.size)?;
+            // An unfinished tile's file goes when the log grows: then a wider one has taken its
+            // place since the head was read.
+            if tile.is_some() || size == Some(head.size) {
+                return Ok(tile);
+            }
+            size = Some(head.size);
+        }
     }
 
     /// The compressed bodies of an own log's entry bundle; the first `skip` are left empty, as are

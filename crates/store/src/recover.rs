@@ -52,6 +52,7 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Writer, StoreError> 
         options.cache_bytes,
     ));
     let (applied, last) = shared.index.applied()?;
+    not_ahead(&shared, applied)?;
     let mut writer = Writer {
         shared,
         clock: options.clock.clone(),
@@ -73,17 +74,53 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Writer, StoreError> 
     Ok(writer)
 }
 
+/// An index that knows of frames which the journal lacks shows objects that have no bytes. A
+/// database can come back so if the disk failed in the middle of a commit that was then undone.
+fn not_ahead(shared: &Shared, applied: Position) -> Result<(), StoreError> {
+    let Some(last) = applied.offset.checked_sub(1) else {
+        return Ok(());
+    };
+    let key = journal::segment_key(applied.segment);
+    match shared.blobs.range(&key, last, 1) {
+        Err(StoreError::Corrupt { .. }) => Err(StoreError::Index {
+            cause: format!("it is ahead of {key}"),
+        }),
+        read => read.map(drop),
+    }
+}
+
 /// Puts right the copies of checkpoints among the logs' files that a crash left behind the index.
+///
+/// A copy is written when the index has the checkpoint, so it is never ahead of a whole journal.
+/// If it is, the journal has lost entries that partners have seen; to append other ones in their
+/// place would be to sign two histories (I3).
 fn rewrite_checkpoints(shared: &Shared) -> Result<(), StoreError> {
     let mut stale = Vec::new();
     for (name, head) in shared.index.heads(None)? {
         let key = format!("{}/checkpoint", log_folder(&name));
+        let copy = shared.blobs.get(&key)?;
+        let published = copy.as_deref().and_then(size_of).unwrap_or_default();
+        if head.own && published > head.size {
+            return Err(StoreError::corrupt(
+                "the journal",
+                format!(
+                    "the log {name} was published with {published} entries and only {} are left",
+                    head.size
+                ),
+            ));
+        }
         let wanted = head.checkpoint.into_bytes();
-        if head.size > 0 && shared.blobs.get(&key)?.as_ref() != Some(&wanted) {
+        if head.size > 0 && copy.as_ref() != Some(&wanted) {
             stale.push((key, wanted));
         }
     }
     shared.blobs.put_all(&stale)
+}
+
+/// The size that a checkpoint states in its second line.
+fn size_of(checkpoint: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(checkpoint).ok()?;
+    text.lines().nth(1)?.parse().ok()
 }
 
 /// Applies every frame that the journal has beyond what the index knows.
@@ -131,7 +168,8 @@ fn apply(writer: &mut Writer, frames: &mut Vec<Frame>) -> Result<(), StoreError>
     });
     shared.blobs.put_all(&files)?;
     shared.index.apply(&work.plan.rows)?;
-    let leftovers = writer.settle(work, end, stale);
+    // The copies of checkpoints are compared with the end of all this, so they stay until then.
+    let leftovers = writer.settle(work, end, stale).without_notes();
     writer.tidy(leftovers);
     Ok(())
 }

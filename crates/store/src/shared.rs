@@ -15,16 +15,16 @@ use model::{Id, Label, MarkingMeaning, Object};
 
 use crate::blobs::Blobs;
 use crate::error::StoreError;
-use crate::index::{Index, Key, Location};
+use crate::index::{Index, Key, Location, Shown};
 use crate::journal;
 use crate::limits::{BUNDLE_OBJECTS_MAX, LABEL_CLASSES_MAX};
 use crate::logstate::log_key;
-use crate::types::{Event, Health, LogName, Record, Seq};
+use crate::types::{Collection, Event, Health, LogName, Record, Seq};
 
 /// One watcher.
 type Watcher = Box<dyn Fn(&Event) + Send + Sync>;
-/// Effective labels by assigned label and marking references.
-type LabelMemo = HashMap<(Arc<str>, Arc<str>), Arc<Label>>;
+/// Effective labels by assigned label, marking references and the channel of the record.
+type LabelMemo = HashMap<(Arc<str>, Arc<str>, Option<Collection>), Arc<Label>>;
 
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
@@ -173,6 +173,13 @@ impl Shared {
         let mut objects = self
             .index
             .entry_objects(log, from, from + u64::from(width))?;
+        // Once the bundle is finished the index no longer says where its objects are. If that
+        // happened since `size` was read, these would look withdrawn, and a partner that takes
+        // them for withdrawn never asks again.
+        let now = self.index.heads(Some(log))?.pop();
+        if let Some((_, head)) = now.filter(|(_, head)| head.size >= from + TILE_WIDTH) {
+            return self.objects_of(log, index, width, skip, head.size);
+        }
         objects
             .iter_mut()
             .take(skip)
@@ -232,7 +239,8 @@ impl Shared {
 
     /// The label that applies to a record: what was assigned, and the object's own markings.
     pub(crate) fn label(&self, record: &Record) -> Result<Arc<Label>, StoreError> {
-        let class = (record.assigned.clone(), record.marks.clone());
+        let channel = record.log.as_ref().map(LogName::collection);
+        let class = (record.assigned.clone(), record.marks.clone(), channel);
         if let Some(label) = lock(&self.labels).get(&class) {
             return Ok(label.clone());
         }
@@ -248,7 +256,7 @@ impl Shared {
         // A marking whose definition is not held may arrive later, so its class is not memoised.
         let settled = Cell::new(true);
         let failed = Cell::new(None);
-        let lookup = |id: &Id| match self.marking(id) {
+        let lookup = |id: &Id| match self.marking(id, class.2.as_ref()) {
             Ok(meaning) => {
                 settled.set(settled.get() && meaning.is_some());
                 meaning
@@ -272,12 +280,22 @@ impl Shared {
         Ok(label)
     }
 
-    fn marking(&self, id: &Id) -> Result<Option<MarkingMeaning>, StoreError> {
-        let Some(held) = self
-            .index
-            .held(&[Key::of(id)])?
-            .pop()
-            .and_then(|mut held| held.pop())
+    /// What a marking means: as the nation has it, or for a channel's record as the channel shows
+    /// it. Never as some partner's log has it for a record of the nation: what may leave is not
+    /// for others to say (I2).
+    fn marking(
+        &self,
+        id: &Id,
+        channel: Option<&Collection>,
+    ) -> Result<Option<MarkingMeaning>, StoreError> {
+        let held = self.index.held(&[Key::of(id)])?.pop().unwrap_or_default();
+        let counts = |shown: &Shown| {
+            shown.collection == Collection::National || Some(&shown.collection) == channel
+        };
+        let Some(held) = held
+            .into_iter()
+            .rev()
+            .find(|held| held.shown.iter().any(counts))
         else {
             return Ok(None);
         };

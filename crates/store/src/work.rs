@@ -31,6 +31,8 @@ pub(crate) struct Work<'a> {
     /// Own bundles that hold a body which is withdrawn now.
     pub(crate) blanked: Vec<(LogName, u64)>,
     pub(crate) last: Seq,
+    /// Whether a command is between its first effect on this work and its last.
+    pub(crate) halfway: bool,
 }
 
 impl<'a> Work<'a> {
@@ -43,6 +45,7 @@ impl<'a> Work<'a> {
             events: Vec::new(),
             blanked: Vec::new(),
             last,
+            halfway: false,
         }
     }
 

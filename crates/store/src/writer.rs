@@ -44,6 +44,16 @@ pub(crate) struct Leftovers {
     blanked: Vec<(LogName, u64)>,
 }
 
+impl Leftovers {
+    /// The same, with the copies of checkpoints left as they are.
+    pub(crate) fn without_notes(self) -> Leftovers {
+        Leftovers {
+            notes: Vec::new(),
+            ..self
+        }
+    }
+}
+
 impl Writer {
     /// Works until every sender is gone.
     pub(crate) fn run(mut self, queue: &Receiver<(Command, Done)>) {
@@ -70,13 +80,23 @@ impl Writer {
         let mut work = Work::new(&shared, self.last);
         let mut frames = Frames::new(self.end);
         let mut answers = Vec::with_capacity(group.len());
+        let mut broken = None;
         for (command, done) in group {
-            answers.push((self.prepare(&mut work, &mut frames, command), done));
+            let answer = match &broken {
+                None => self.prepare(&mut work, &mut frames, command),
+                Some(error) => Err(StoreError::clone(error)),
+            };
+            if let (true, Err(error)) = (work.halfway, &answer) {
+                broken = Some(error.clone());
+            }
+            answers.push((answer, done));
         }
-        let written = if frames.bytes().is_empty() {
-            Ok(Leftovers::default())
-        } else {
-            self.write(work, &frames)
+        let written = match broken {
+            // A log that has grown by half of what a frame says, or a frame without its rows,
+            // would be a contradiction that no restart heals.
+            Some(error) => Err(error),
+            None if frames.bytes().is_empty() => Ok(Leftovers::default()),
+            None => self.write(work, &frames),
         };
         if let Err(error) = &written {
             tracing::error!(%error, "nothing of this group was accepted");

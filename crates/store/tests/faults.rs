@@ -39,6 +39,11 @@ impl Blobs for Failing {
         self.inner.truncate(key, length)
     }
     fn put_all(&self, blobs: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        // The writer tidies after it has answered: nothing to write must not meet the fault that
+        // was meant for the next command.
+        if blobs.is_empty() {
+            return Ok(());
+        }
         if self.gate().is_err() {
             // A full disk lets some files through before it refuses.
             self.inner.put_all(&blobs[..blobs.len() / 2])?;
