@@ -35,6 +35,7 @@ Exit codes:
 
 Environment:
   KURULTAI_HOME  the data folder, where --data is not given (default ./kurultai-data)
+  KURULTAI_LOG   what `serve` logs to standard error: error, warn, info (default) or debug
 
 Start with `kurultai demo`, or with `kurultai init --help` for a node of your own.";
 

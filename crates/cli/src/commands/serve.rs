@@ -1,7 +1,7 @@
 //! `kurultai serve`: runs the node until it is told to stop.
 
 use clap::Args;
-use node::serve::{Listeners, run};
+use node::serve::{Listeners, log_to_stderr, run};
 
 use crate::Data;
 use crate::admin::open_node;
@@ -25,6 +25,7 @@ impl Serve {
             follow(parent)?;
         }
         let node = open_node(&self.data.folder())?;
+        log_to_stderr(node.config().log_format);
         let listeners = Listeners::bind(node.config())
             .await
             .map_err(Failure::unavailable)?;

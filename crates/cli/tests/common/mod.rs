@@ -212,6 +212,11 @@ impl Server {
             }
             assert!(seen.len() < 1_000, "the node does not answer: {seen:?}");
         }
+        // An operator sees that it runs: the start is logged before anything is answered.
+        if seen.is_empty() {
+            seen.extend(arrived.recv_timeout(std::time::Duration::from_secs(20)));
+        }
+        assert!(seen.iter().any(|line| line.contains("serving")), "{seen:?}");
         server
     }
 
