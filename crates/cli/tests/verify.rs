@@ -145,7 +145,9 @@ fn a_partner_checks_a_log_over_its_server_and_a_stranger_cannot_connect() {
         (Some(301), Some(299))
     );
     let absent = on(&b, &["verify", &format!("{url}/log/pact/nothing")]).code(1);
-    assert!(absent.out.contains("missing"), "{}", absent.out);
+    assert!(absent.err.contains("no log at"), "{}", absent.err);
+    let own = on(&a, &["verify", &target]).code(2);
+    assert!(own.err.contains("own address"), "{}", own.err);
     let stranger = member(root.path(), "CC");
     let refused = on(&stranger, &["verify", &target, "--accord", &accord]).code(3);
     assert!(

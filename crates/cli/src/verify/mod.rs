@@ -20,7 +20,7 @@ use crate::exit::Failure;
 use crate::{Data, show};
 use report::{LogReport, PaperReport};
 use ring::Ring;
-use source::Folder;
+use source::{Folder, Source};
 
 /// Checks a log directory (or every log below a folder), a log on a server, an accord, a
 /// checkpoint or a piece of evidence.
@@ -66,6 +66,12 @@ impl Verify {
                 ring.add_folder(&self.data.folder())?;
             }
             let mut source = remote::Remote::open(&self.target, &self.data.folder(), &ring)?;
+            if source.read(source::CHECKPOINT).await?.is_none() {
+                return Err(Failure::refused(format!(
+                    "there is no log at {}, or none that this node may read; `kurultai peer status` shows where partners have entries",
+                    self.target
+                )));
+            }
             finish(vec![fsck::check(&mut source, &ring).await?], Vec::new())
         } else {
             path(Path::new(&self.target), ring).await?
@@ -82,7 +88,7 @@ impl Verify {
         let wrong = report.logs.iter().filter(|log| !log.holds()).count()
             + report.papers.iter().filter(|paper| !paper.holds).count();
         Err(Failure::refused(format!(
-            "{wrong} of {} checked did not hold; restore what is named from a backup or fetch it again",
+            "{wrong} of {} checked did not hold; name the keys that are missing, restore damaged files from a backup or fetch them again",
             report.logs.len() + report.papers.len()
         )))
     }

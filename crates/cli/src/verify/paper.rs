@@ -16,6 +16,10 @@ pub(crate) fn check(place: &str, bytes: &[u8], ring: &Ring) -> Result<PaperRepor
         return Ok(evidence(place, bytes, ring));
     }
     let Ok(note) = Note::parse(bytes) else {
+        // A draft has no signature yet and so is no note.
+        if SignedAccord::parse(bytes).is_ok() {
+            return Ok(accord(place, bytes));
+        }
         return Err(Failure::usage(format!(
             "{place} is no log, accord, checkpoint or evidence; give `kurultai verify` one of these"
         )));

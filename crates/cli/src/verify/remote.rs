@@ -58,6 +58,12 @@ impl Remote {
                     Failure::usage(format!("no accord names {base} as a member's address; name the accord with --accord"))
                 })?;
             let config = Config::load(data).map_err(Failure::usage)?;
+            if config.url == base {
+                return Err(Failure::usage(format!(
+                    "{base} is this node's own address; `kurultai verify {}` checks its logs",
+                    data.display()
+                )));
+            }
             let keys = Keys::load(&config).map_err(Failure::unavailable)?;
             let peer = Peer::new(keys.tls(), &base, pin).map_err(Failure::unavailable)?;
             Way::Pinned(Box::new(peer), path)

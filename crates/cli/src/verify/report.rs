@@ -109,7 +109,7 @@ impl LogReport {
         }
         if self.holds() {
             show::line(format!(
-                "  holds: every entry, tile and signature matches; {} match their entries, {} withdrawn and gone",
+                "  holds: every entry, tile, signature and body here matches; {} checked, {} withdrawn and gone",
                 count(self.bodies, "body", "bodies"),
                 show::thousands(self.bodies_withdrawn)
             ));

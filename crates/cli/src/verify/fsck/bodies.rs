@@ -104,7 +104,7 @@ impl Fsck {
         }
         if self.report.bodies_absent > 0 {
             self.report.notes.push(format!(
-                "{} not kept in this place as files",
+                "{} not here as files and not checked (a node keeps them in its journal)",
                 count(self.report.bodies_absent)
             ));
         }
