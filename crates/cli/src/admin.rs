@@ -183,10 +183,23 @@ fn failure(path: &str, status: StatusCode, body: &[u8]) -> Failure {
         Ok(problem) => problem.title,
         Err(_) => format!("the node answered {status} to {path}; look at its log"),
     };
+    if status == StatusCode::NOT_FOUND {
+        return Failure::Refused(format!("{text}; {} shows what is", listing(path)));
+    }
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         Failure::Unavailable(text)
     } else {
         Failure::Refused(text)
+    }
+}
+
+/// The command that lists the things of which one was asked for.
+fn listing(path: &str) -> &'static str {
+    match path.split(['/', '?']).nth(1) {
+        Some("users") => "`kurultai user list`",
+        Some("pull") => "`kurultai peer list`",
+        Some("accords") => "`kurultai accord show`",
+        _ => "`kurultai status`",
     }
 }
 
@@ -227,6 +240,11 @@ mod tests {
         assert_eq!(
             failure("/release", StatusCode::UNPROCESSABLE_ENTITY, body),
             Failure::Refused("say why (at /ids/0)".into())
+        );
+        let body = br#"{"type":"x","title":"t","status":404,"detail":"there is no user here"}"#;
+        assert_eq!(
+            failure("/users/anna/token", StatusCode::NOT_FOUND, body),
+            Failure::Refused("there is no user here; `kurultai user list` shows what is".into())
         );
         assert_eq!(
             failure("/objects", StatusCode::INSUFFICIENT_STORAGE, b"no json").code(),

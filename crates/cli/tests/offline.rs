@@ -352,6 +352,8 @@ fn an_accord_that_lacks_a_signature_does_not_hold_and_says_whose() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     run(&args).code(0);
     run(&args).code(1);
+    let draft = run(&["accord", "verify", &out]).code(1);
+    assert!(draft.out.contains("ratified by nobody"), "{}", draft.out);
     on(&a, &["accord", "sign", &out]).code(0);
     let half = run(&["accord", "verify", &out]).code(1);
     assert!(half.out.contains("not ratified by BB"), "{}", half.out);
@@ -388,8 +390,11 @@ fn users_get_passwords_and_tokens_without_showing_them_on_the_command_line() {
             .unwrap()
             .is_empty()
     );
+    let again = on(&data, &["user", "add", "siem", "--generate"]).code(0);
+    assert!(again.err.contains("keeps the old"), "{}", again.err);
     fed(&data, &["user", "add", "empty"], b"\n").code(2);
-    on(&data, &["user", "token", "nobody"]).code(1);
+    let nobody = on(&data, &["user", "token", "nobody"]).code(1);
+    assert!(nobody.err.contains("user list"), "{}", nobody.err);
     let users = on(&data, &["user", "list", "--json"]).code(0).json();
     let names: Vec<&str> = users
         .as_array()

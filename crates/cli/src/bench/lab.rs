@@ -63,7 +63,7 @@ pub(crate) struct Load {
 impl Lab {
     /// Prepares the folder.
     pub(crate) fn open(common: &Common) -> Result<Lab, Failure> {
-        empty(&common.folder)?;
+        empty(&common.folder, "--folder")?;
         std::fs::create_dir_all(&common.folder)
             .map_err(|error| Failure::file("make", &common.folder, &error))?;
         Ok(Lab {

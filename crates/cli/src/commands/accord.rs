@@ -112,6 +112,7 @@ impl Member {
 impl Sign {
     async fn run(self) -> Result<(), Failure> {
         let note = read(&self.file)?;
+        parse(&self.file, &note)?;
         let mut admin = Admin::open(&self.data.folder()).await?;
         let report: AccordReport = admin
             .post_bytes("/accords?ratify=true", "text/plain", Bytes::from(note))
@@ -191,6 +192,7 @@ impl Check {
 impl Install {
     async fn run(self) -> Result<(), Failure> {
         let note = read(&self.file)?;
+        parse(&self.file, &note)?;
         let mut admin = Admin::open(&self.data.folder()).await?;
         let report: AccordReport = admin
             .post_bytes("/accords?ratify=false", "text/plain", Bytes::from(note))
@@ -222,8 +224,12 @@ pub(crate) fn write(path: &Path, note: &str) -> Result<(), Failure> {
 
 /// Takes an accord's note apart.
 pub(crate) fn parse(path: &Path, note: &[u8]) -> Result<SignedAccord, Failure> {
-    SignedAccord::parse(note)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    SignedAccord::parse(note).map_err(|error| {
+        Failure::usage(format!(
+            "{} is no accord: {error}; name a file of `kurultai accord new` or `sign`",
+            path.display()
+        ))
+    })
 }
 
 /// Prints an accord for people.

@@ -71,7 +71,9 @@ impl Add {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         if let Some(label) = &self.label {
             model::Label::parse(label).map_err(|error| {
-                Failure::usage(format!("--label {label:?} is not understood: {error}"))
+                Failure::usage(format!(
+                    "--label {label:?} is not understood: {error}; write it like TLP:GREEN//REL KZ,KG"
+                ))
             })?;
         }
         let inputs = input::inputs(&self.paths)?;

@@ -88,7 +88,7 @@ pub(crate) fn make(folder: &Path, new: &NewMember<'_>) -> Result<policy::Member,
     let text = configuration(new);
     Config::parse(folder, &text)
         .map_err(|error| Failure::usage(format!("{error}; give `kurultai init` another value")))?;
-    empty(folder)?;
+    empty(folder, "--data")?;
     node::init(folder, &text).map_err(Failure::unavailable)
 }
 
@@ -104,12 +104,12 @@ fn configuration(new: &NewMember<'_>) -> String {
     }
 }
 
-/// Refuses a folder that holds anything.
-pub(crate) fn empty(folder: &Path) -> Result<(), Failure> {
+/// Refuses a folder that holds anything; `option` names another one.
+pub(crate) fn empty(folder: &Path, option: &str) -> Result<(), Failure> {
     match std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::refused(format!(
-            "{} is not empty; name another folder, or remove it if nothing in it is needed",
+            "{} is not empty; name another folder with {option}, or remove it if nothing in it is needed",
             folder.display()
         ))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

@@ -55,12 +55,14 @@ impl Peer {
     }
 }
 
-async fn peers(read: &Read) -> Result<Vec<PeerInfo>, Failure> {
-    Admin::open(&read.data.folder()).await?.get("/peers").await
+/// The partners, and whether the node runs.
+async fn peers(read: &Read) -> Result<(Vec<PeerInfo>, bool), Failure> {
+    let mut admin = Admin::open(&read.data.folder()).await?;
+    Ok((admin.get("/peers").await?, admin.is_running()))
 }
 
 async fn list(read: &Read) -> Result<(), Failure> {
-    let peers = peers(read).await?;
+    let (peers, _) = peers(read).await?;
     if read.json {
         return show::json(&peers);
     }
@@ -83,7 +85,7 @@ async fn list(read: &Read) -> Result<(), Failure> {
 }
 
 async fn status(read: &Read) -> Result<(), Failure> {
-    let peers = peers(read).await?;
+    let (peers, running) = peers(read).await?;
     let troubled = peers
         .iter()
         .flat_map(|peer| &peer.logs)
@@ -92,7 +94,7 @@ async fn status(read: &Read) -> Result<(), Failure> {
     if read.json {
         return show::json(&peers);
     }
-    print(&peers);
+    print(&peers, running);
     if troubled > 0 {
         show::notice(format!(
             "{} in trouble; see the last column",
@@ -103,7 +105,7 @@ async fn status(read: &Read) -> Result<(), Failure> {
 }
 
 /// Prints the state of every pulled log.
-pub(crate) fn print(peers: &[PeerInfo]) {
+pub(crate) fn print(peers: &[PeerInfo], running: bool) {
     let mut table = show::Table::new(&[
         "partner",
         "channel",
@@ -117,6 +119,7 @@ pub(crate) fn print(peers: &[PeerInfo]) {
             let state = match (&log.refused, &log.last_error) {
                 (Some(why), _) => format!("REFUSED: {why}"),
                 (None, Some(why)) => format!("failing: {why}"),
+                (None, None) if !running => "this node does not run".to_owned(),
                 (None, None) if peer.listening => "listening".to_owned(),
                 (None, None) => "polling".to_owned(),
             };
@@ -133,7 +136,7 @@ pub(crate) fn print(peers: &[PeerInfo]) {
         }
     }
     if table.is_empty() {
-        show::line("  no log is pulled yet");
+        show::line("  no log is pulled yet: no accord is in force here");
     } else {
         table.print();
     }

@@ -95,7 +95,7 @@ impl Release {
                 show::count(waiting as u64, "object")
             ))),
             (0, unknown, _) => Err(Failure::refused(format!(
-                "{} not held here; add them first (the rest was handled)",
+                "{} not held here; add what is missing (the rest was handled)",
                 show::count(unknown as u64, "selected object")
             ))),
             (refused, ..) => Err(Failure::refused(format!(
@@ -185,8 +185,8 @@ impl Withdraw {
             return Ok(());
         }
         Err(Failure::refused(format!(
-            "{} of the ids not released by this member in that channel; check them with `kurultai objects {}`",
-            report.unknown.len(),
+            "{} not released by this member in that channel; check them with `kurultai objects {}`",
+            show::count(report.unknown.len() as u64, "id"),
             report.channel
         )))
     }

@@ -102,5 +102,5 @@ fn print(report: &Report, running: bool) {
     }
     table.print();
     show::line("partners");
-    peer::print(&report.peers);
+    peer::print(&report.peers, running);
 }

@@ -119,9 +119,16 @@ impl Add {
                 user.collections.join(", ")
             }
         ));
-        if let Some(password) = user.generated_password {
-            show::line(format!("password: {password}"));
-            show::notice("this is the only time it is shown");
+        match user.generated_password {
+            Some(password) => {
+                show::line(format!("password: {password}"));
+                show::notice("this is the only time it is shown");
+            }
+            None if self.generate => show::notice(format!(
+                "{0} was here already and keeps the old password; for a new one, `kurultai user remove {0}` first",
+                user.name
+            )),
+            None => {}
         }
         Ok(())
     }

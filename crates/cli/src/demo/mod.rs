@@ -63,7 +63,7 @@ pub(crate) struct Proof {
 impl Demo {
     /// Runs the command.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        empty(&self.folder)?;
+        empty(&self.folder, "--folder")?;
         let inputs = input::inputs(&self.data)?;
         if let Some(missing) = self.data.iter().find(|path| !path.exists()) {
             return Err(Failure::unavailable(format!(
@@ -250,9 +250,15 @@ impl Demo {
             "curl -s -u {USER}:{} -H 'Accept: {MEDIA}' 'http://{}/taxii2/kurultai/collections/{ACCORD}.alerts/objects/?limit=2'",
             party.password, party.national
         ));
-        show::line(format!("kurultai status --data {}", party.folder.display()));
+        // As this program was called: it need not be on the path.
+        let program = std::env::args_os().next().unwrap_or_default();
+        let program = program.display();
         show::line(format!(
-            "kurultai verify {} --accord {}",
+            "{program} status --data {}",
+            party.folder.display()
+        ));
+        show::line(format!(
+            "{program} verify {} --accord {}",
             party.folder.display(),
             cluster.accord_file().display()
         ));
