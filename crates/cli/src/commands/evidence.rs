@@ -52,6 +52,7 @@ impl Evidence {
                 let path = folder.join(format!("evidence-{:03}.txt", number + 1));
                 std::fs::write(&path, &piece.text)
                     .map_err(|error| Failure::file("write", &path, &error))?;
+                show::notice(format!("written to {}", path.display()));
             }
         }
         if self.json {
@@ -90,24 +91,33 @@ impl Audit {
         if self.json {
             return show::json(&page);
         }
+        let mut table = show::Table::new(&["record", "at", "what", "by", "count", "about"]);
         for line in &page.records {
             let record = &line.record;
-            let parts = [&record.channel, &record.why, &record.policy];
-            let rest: Vec<&str> = parts
+            let objects = match record.objects.as_slice() {
+                [] => String::new(),
+                [one] => one.clone(),
+                [first, ..] => format!("{first} and more (--json lists them)"),
+            };
+            let parts = [&record.channel, &objects, &record.why, &record.policy];
+            let about: Vec<&str> = parts
                 .into_iter()
                 .map(String::as_str)
                 .filter(|part| !part.is_empty())
                 .collect();
-            show::line(format!(
-                "{} {} {} by {} ({}) {}",
-                line.index,
-                record.at,
-                record.what,
-                record.who,
-                record.count,
-                rest.join("; ")
-            ));
+            table.row(vec![
+                line.index.to_string(),
+                record.at.clone(),
+                record.what.clone(),
+                record.who.clone(),
+                match record.count {
+                    0 => String::new(),
+                    count => show::thousands(count),
+                },
+                about.join("; "),
+            ]);
         }
+        table.print();
         show::line(format!("{} in all", show::count(page.size, "record")));
         Ok(())
     }
