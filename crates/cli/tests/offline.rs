@@ -354,7 +354,8 @@ fn an_accord_that_lacks_a_signature_does_not_hold_and_says_whose() {
     run(&args).code(1);
     let draft = run(&["accord", "verify", &out]).code(1);
     assert!(draft.out.contains("ratified by nobody"), "{}", draft.out);
-    on(&a, &["accord", "sign", &out]).code(0);
+    let first = on(&a, &["accord", "sign", &out]).code(0);
+    assert!(first.err.contains("nothing flows"), "{}", first.err);
     let half = run(&["accord", "verify", &out]).code(1);
     assert!(half.out.contains("not ratified by BB"), "{}", half.out);
     // A changed text keeps no signature.

@@ -123,6 +123,19 @@ impl Sign {
             "signed, installed and written to {}; send it to the others",
             self.file.display()
         ));
+        let idle: Vec<&str> = report
+            .accord
+            .channels
+            .iter()
+            .filter(|channel| channel.in_force.is_empty())
+            .map(|channel| channel.name.as_str())
+            .collect();
+        if !idle.is_empty() {
+            show::notice(format!(
+                "nothing flows here in {} until another member's signature is installed: `kurultai accord install FILE`",
+                idle.join(", ")
+            ));
+        }
         Ok(())
     }
 }

@@ -136,7 +136,7 @@ pub(crate) fn print(peers: &[PeerInfo], running: bool) {
         }
     }
     if table.is_empty() {
-        show::line("  no log is pulled yet: no accord is in force here");
+        show::line("  no log is pulled: no channel is in force here (`kurultai accord show`)");
     } else {
         table.print();
     }
