@@ -234,9 +234,12 @@ impl Cluster {
 }
 
 impl Party {
-    /// Its admin API.
+    /// Its admin API, also while it is stopped.
     pub(crate) async fn admin(&self) -> Result<Admin, Failure> {
-        Admin::running(&self.folder).await
+        match self.server {
+            Some(_) => Admin::running(&self.folder).await,
+            None => Admin::open(&self.folder).await,
+        }
     }
 
     /// Its TAXII server, as its own analyst sees it.

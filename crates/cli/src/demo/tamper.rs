@@ -78,6 +78,7 @@ async fn forked(cluster: &mut Cluster, seen: &mut Vec<String>) -> Seen {
             &second,
         )
         .await?;
+    cluster.party_mut(FORKER)?.start().await?;
     seen.push(format!("{FORKER} backs up, releases one object, restores the backup and releases another: two histories of one size"));
     let accord = cluster.accord_file();
     let folder = cluster.folder.join("evidence");
@@ -149,7 +150,8 @@ async fn backup(cluster: &mut Cluster) -> Result<PathBuf, Failure> {
     Ok(backup)
 }
 
-/// Kills the forking member, puts the old copy in the place of its folder, and starts it.
+/// Kills the forking member and puts the old copy in the place of its folder. It stays down, so
+/// that partners meet the second history and not merely the shorter first one.
 async fn restore(cluster: &mut Cluster, backup: &Path) -> Result<(), Failure> {
     let party = cluster.party_mut(FORKER)?;
     if let Some(mut server) = party.server.take() {
@@ -157,9 +159,7 @@ async fn restore(cluster: &mut Cluster, backup: &Path) -> Result<(), Failure> {
     }
     std::fs::remove_dir_all(&party.folder)
         .map_err(|error| Failure::file("remove", &party.folder, &error))?;
-    std::fs::rename(backup, &party.folder)
-        .map_err(|error| Failure::file("move", backup, &error))?;
-    party.start().await
+    std::fs::rename(backup, &party.folder).map_err(|error| Failure::file("move", backup, &error))
 }
 
 /// The flipped byte.
