@@ -118,6 +118,7 @@ impl Accords {
         let name = signed.accord().name.clone();
         check_names(&signed, me)?;
         self.check_pins(&signed)?;
+        self.check_codes(&signed)?;
         if self.held.len() >= ACCORDS_MAX && !self.held.contains_key(&name) {
             return Err(NodeError::accord(format!(
                 "{ACCORDS_MAX} accords are installed, and no more can be"
@@ -250,6 +251,30 @@ impl Accords {
             .collect()
     }
 
+    /// One code may not be two members: labels say by code alone whom an object may go to. The root
+    /// key is who a member is; its other keys may differ from accord to accord.
+    fn check_codes(&self, offered: &SignedAccord) -> Result<(), NodeError> {
+        let name = &offered.accord().name;
+        for member in &offered.accord().members {
+            let other = self
+                .all()
+                .filter(|signed| signed.accord().name != *name)
+                .find(|signed| {
+                    let held = signed.accord().member(&member.code);
+                    held.is_some_and(|held| held.root.public() != member.root.public())
+                });
+            if let Some(other) = other {
+                return Err(NodeError::accord(format!(
+                    "the accord gives {} another root key than the installed accord {} does; \
+                     find out which is theirs, or agree on another code",
+                    member.code,
+                    other.accord().name
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// One TLS key may not speak for two codes: the servers know a caller by its key alone.
     fn check_pins(&self, offered: &SignedAccord) -> Result<(), NodeError> {
         for member in &offered.accord().members {
@@ -302,5 +327,8 @@ fn check_names(signed: &SignedAccord, me: &Member) -> Result<(), NodeError> {
     }
 }
 
+mod growth;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use growth::newly_shown;

@@ -29,6 +29,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use log::cosign;
 use log::{Kind, Note, SignatureLine, TilePath};
+use policy::{Member, SignedAccord};
 use store::Command;
 use sync::tls::Pin;
 use tokio::net::{TcpListener, TcpStream};
@@ -158,8 +159,10 @@ async fn answer(node: Arc<Node>, pin: Pin, request: Request<Incoming>) -> Respon
         Some(code) => {
             node.metrics().partner_read(&code);
             let path = request.uri().path().to_owned();
-            let answered = route(&node, &code, request).await;
-            tracing::debug!(peer = code, path, ok = answered.is_ok(), "partner request");
+            let caller = Caller { code, pin };
+            let answered = route(&node, &caller, request).await;
+            let (peer, ok) = (caller.code, answered.is_ok());
+            tracing::debug!(peer, path, ok, "partner request");
             answered.unwrap_or_else(|fault| fault.for_partner().into_response())
         }
         None => Fault::not_found().into_response(),
@@ -169,15 +172,31 @@ async fn answer(node: Arc<Node>, pin: Pin, request: Request<Incoming>) -> Respon
     response
 }
 
+/// Who asks. A code means something only within one accord: another accord may give the same code
+/// to somebody else, so each resource is for the member *and* the key that its own accord names.
+#[derive(Clone)]
+struct Caller {
+    code: String,
+    pin: Pin,
+}
+
+impl Caller {
+    /// The caller's entry in an accord, if the accord gives the code this very key.
+    fn within<'a>(&self, signed: &'a SignedAccord) -> Option<&'a Member> {
+        let member = signed.accord().member(&self.code);
+        member.filter(|member| member.tls == self.pin)
+    }
+}
+
 async fn route(
     node: &Arc<Node>,
-    caller: &str,
+    caller: &Caller,
     request: Request<Incoming>,
 ) -> Result<Response, Fault> {
     let path = request.uri().path().to_owned();
     if path == "/events" {
         only(&request, &Method::GET)?;
-        return Ok(events::stream(Arc::clone(node), caller.to_owned()));
+        return Ok(events::stream(Arc::clone(node), caller.clone()));
     }
     if let Some(name) = path.strip_prefix("/accords/") {
         only(&request, &Method::GET)?;
@@ -193,7 +212,7 @@ async fn route(
     match resource {
         "checkpoint" => {
             only(&request, &Method::GET)?;
-            checkpoint(node, caller, &channel).await
+            checkpoint(node, &caller.code, &channel).await
         }
         "cosignatures" => {
             only(&request, &Method::POST)?;
@@ -203,17 +222,18 @@ async fn route(
             let tile = TilePath::parse(tile).map_err(|_| Fault::not_found())?;
             only(&request, &Method::GET)?;
             let skip = skip(request.uri().query())?;
-            bytes(node, caller, &channel, tile, skip).await
+            bytes(node, &caller.code, &channel, tile, skip).await
         }
     }
 }
 
 /// The channel, if both this member and the caller are members in force.
-fn readable(node: &Node, caller: &str, accord: &str, channel: &str) -> Option<Channel> {
+fn readable(node: &Node, caller: &Caller, accord: &str, channel: &str) -> Option<Channel> {
     let channel = node
         .accords()
         .channel(accord, channel, &node.config().code)?;
-    let reads = channel.in_force()?.members.contains(caller);
+    let member = caller.within(&channel.accord)?;
+    let reads = channel.in_force()?.members.contains(&member.code);
     reads.then_some(channel)
 }
 
@@ -265,11 +285,11 @@ async fn bytes(
 }
 
 /// An accord that names the caller, with the ratifications known here.
-fn accord(node: &Node, caller: &str, name: &str) -> Result<Response, Fault> {
+fn accord(node: &Node, caller: &Caller, name: &str) -> Result<Response, Fault> {
     let accords = node.accords();
     let signed = accords
         .get(name)
-        .filter(|signed| signed.accord().member(caller).is_some());
+        .filter(|signed| caller.within(signed).is_some());
     let signed = signed.ok_or_else(Fault::not_found)?;
     Ok(reply(
         "text/plain; charset=utf-8",
@@ -281,7 +301,7 @@ fn accord(node: &Node, caller: &str, name: &str) -> Result<Response, Fault> {
 /// Keeps the caller's cosignatures of the present checkpoint; each line is verified first.
 async fn cosignatures(
     node: &Node,
-    caller: &str,
+    caller: &Caller,
     channel: &Channel,
     request: Request<Incoming>,
 ) -> Result<Response, Fault> {
@@ -306,10 +326,8 @@ async fn cosignatures(
             "Send 1 to {COSIGNATURES_MAX} signature lines."
         )));
     }
-    let member = channel
-        .accord
-        .accord()
-        .member(caller)
+    let member = caller
+        .within(&channel.accord)
         .ok_or_else(Fault::not_found)?;
     let log = channel.log(&node.config().code);
     let of = log.clone();

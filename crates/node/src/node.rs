@@ -14,9 +14,9 @@ use model::{Label, Object, Releasable, Timestamp};
 use policy::Member;
 use store::{Command, Event, Options, Outcome, Reply, Store, StoreError};
 use sync::tls::Pins;
-use tokio::sync::{Mutex, broadcast, watch};
+use tokio::sync::{RwLock as Steady, RwLockReadGuard, broadcast, watch};
 
-use crate::accords::{Accords, Channel, Offered};
+use crate::accords::{Accords, Channel, Offered, newly_shown};
 use crate::admin::types::AuditRecord;
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -40,7 +40,8 @@ pub struct Node {
     store: Store,
     accords: RwLock<Arc<Accords>>,
     collections: RwLock<Arc<[Listing]>>,
-    accords_change: Mutex<()>,
+    /// Written to while the accords change; read for as long as they must not.
+    accords_change: Steady<()>,
     accords_changed: watch::Sender<u64>,
     pins: Pins,
     auth: Arc<Auth>,
@@ -87,7 +88,7 @@ impl Node {
             collections: RwLock::new(listings(&accords, &config)),
             pins: Pins::new(accords.pins(&config.code)),
             accords: RwLock::new(Arc::new(accords)),
-            accords_change: Mutex::new(()),
+            accords_change: Steady::new(()),
             accords_changed: watch::Sender::new(0),
             auth: Arc::new(Auth::new(store.clone(), clock.clone())),
             metrics: Metrics::new(),
@@ -196,7 +197,7 @@ impl Node {
         ratify: bool,
         who: &str,
     ) -> Result<Offered, NodeError> {
-        let _alone = self.accords_change.lock().await;
+        let _alone = self.accords_change.write().await;
         let root = match (ratify, self.keys.root()) {
             (true, None) => {
                 return Err(NodeError::accord(
@@ -209,6 +210,8 @@ impl Node {
         let mut accords = Accords::clone(&self.accords());
         let offered = accords.offer(&note, &self.me, root)?;
         if offered.changed {
+            self.may_show(&accords, &offered.accord.accord().name)
+                .await?;
             let accord = offered.accord.accord();
             self.audit(vec![AuditRecord {
                 what: "accord".into(),
@@ -229,6 +232,26 @@ impl Node {
         Ok(offered)
     }
 
+    /// Refuses a version of an accord that would show somebody what was not released to it.
+    async fn may_show(&self, accords: &Accords, name: &str) -> Result<(), NodeError> {
+        let (before, Some(after)) = (self.accords().get(name).cloned(), accords.get(name)) else {
+            return Ok(());
+        };
+        if before.as_ref().is_some_and(|b| b.text() == after.text()) {
+            return Ok(());
+        }
+        let (after, own) = (Arc::clone(after), self.config.code.clone());
+        let reason = self
+            .read(move |store| newly_shown(store, before.as_deref(), &after, &own))
+            .await?;
+        reason.map_or(Ok(()), |reason| Err(NodeError::accord(reason)))
+    }
+
+    /// Keeps the accords as they are until the guard is dropped.
+    pub(crate) async fn steady(&self) -> RwLockReadGuard<'_, ()> {
+        self.accords_change.read().await
+    }
+
     /// Adds ratifications that a partner's copy of an installed text carries. Never brings a text.
     ///
     /// # Errors
@@ -238,7 +261,7 @@ impl Node {
         note: &[u8],
         from: &str,
     ) -> Result<(), NodeError> {
-        let _alone = self.accords_change.lock().await;
+        let _alone = self.accords_change.write().await;
         let mut accords = Accords::clone(&self.accords());
         let Some(accord) = accords.merge_known(note) else {
             return Ok(());

@@ -117,6 +117,9 @@ impl Node {
         companions_seen: &mut HashSet<Id>,
         report: &mut ReleaseReport,
     ) -> Result<(), NodeError> {
+        // What is decided under one version of an accord must not enter the log under another.
+        let _steady = self.steady().await;
+        let channel = &self.channel_or_say(&channel.full_name())?;
         let judge = Judge {
             channel: channel.clone(),
             own: channel.log(&self.config().code),

@@ -4,9 +4,12 @@ extern crate kurultai_node as node;
 
 mod world;
 
-use policy::{Accord, SignedAccord};
+use policy::{Accord, Member, SignedAccord};
 use sync::FetchError;
-use world::{Running, accord, bundle, channel, indicator, indicator_id, prepare, ratified, within};
+use world::{
+    Running, accord, bundle, channel, indicator, indicator_id, prepare, ratified, ratified_text,
+    within,
+};
 
 const GREEN: &str = "TLP:GREEN//REL KZ,KG,UZ";
 
@@ -117,4 +120,116 @@ async fn a_member_that_is_left_out_gets_nothing_more() {
     let held = kz.node.accords();
     let held = held.get("steppe").expect("held");
     assert_eq!((held.accord().version, held.ratified().len()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_joins_a_channel_whose_past_was_not_released_to_it() {
+    let (kz, kg, uz) = (
+        prepare("KZ", "").await,
+        prepare("KG", "").await,
+        prepare("UZ", "").await,
+    );
+    let all = [&kz.member, &kg.member, &uz.member].map(Clone::clone);
+    let two = vec![
+        channel("alerts", &["KZ", "KG"]),
+        channel("open", &["KZ", "KG"]),
+    ];
+    let note = ratified(&[&kz, &kg, &uz], two);
+    let kz = kz.start(Some(&note)).await;
+    kz.add(&bundle(&[indicator(1, "")]), "TLP:GREEN//REL KZ,KG")
+        .await;
+    kz.add(&bundle(&[indicator(2, "")]), GREEN).await;
+    kz.release("steppe/alerts", &[&indicator_id(1)]).await;
+    kz.release("steppe/open", &[&indicator_id(2)]).await;
+
+    let members: Vec<_> = all.iter().collect();
+    let wider = |names: &[&str]| {
+        let channels = ["alerts", "open"].map(|name| {
+            let three: &[&str] = &["KZ", "KG", "UZ"];
+            channel(
+                name,
+                if names.contains(&name) {
+                    three
+                } else {
+                    &three[..2]
+                },
+            )
+        });
+        accord(&members, channels.into()).accord().clone()
+    };
+    // Withdrawn or not, the entry is in the log for whoever reads the log.
+    let alerts = next(&kz, wider(&["alerts"]), &[]);
+    let refused = kz.node.offer_accord(alerts.clone(), true, "aida").await;
+    let why = refused.err().expect("refused").to_string();
+    assert!(why.contains("entry 0"), "{why}");
+    let version = || {
+        let accords = kz.node.accords();
+        accords.get("steppe").expect("held").accord().version
+    };
+    assert_eq!(version(), 1);
+
+    let mut exercise = wider(&[]);
+    exercise.channels[0].exercise = true;
+    let exercise = next(&kz, exercise, &[]);
+    assert!(kz.node.offer_accord(exercise, true, "aida").await.is_err());
+
+    let open = next(&kz, wider(&["open"]), &[]);
+    kz.node
+        .offer_accord(open, true, "aida")
+        .await
+        .expect("all of it was released to UZ, too");
+    assert_eq!(version(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_means_what_the_accord_at_hand_says() {
+    let (kz, kg, other) = (
+        prepare("KZ", "").await,
+        prepare("KG", "").await,
+        prepare("KG", "").await,
+    );
+    let note = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"])]);
+    let with = |member: &Member| {
+        let news = vec![channel("news", &["KZ", "KG"])];
+        let text = accord(&[&kz.member, member], news);
+        Accord {
+            name: "elsewhere".to_owned(),
+            ..text.accord().clone()
+        }
+    };
+    // One accord calls somebody else KG; in another KG has a second node.
+    let stranger = ratified_text(&[&kz, &other], with(&other.member));
+    let second = Member {
+        tls: other.member.tls,
+        ..kg.member.clone()
+    };
+    let elsewhere = ratified_text(&[&kz, &kg], with(&second));
+    let kz = kz.start(Some(&note)).await;
+    let kg = kg.start(Some(&note)).await;
+    let other = other.start(None).await;
+    let refused = kz.node.offer_accord(stranger.into(), false, "aida").await;
+    let why = refused.err().expect("refused").to_string();
+    assert!(why.contains("another root key"), "{why}");
+    kz.node
+        .offer_accord(elsewhere.into(), false, "aida")
+        .await
+        .expect("installed");
+    kz.add(&bundle(&[indicator(1, "")]), "TLP:GREEN//REL KZ,KG")
+        .await;
+    kz.release("steppe/alerts", &[&indicator_id(1)]).await;
+    kz.release("elsewhere/news", &[&indicator_id(1)]).await;
+
+    let (kg, other) = (kg.peer_of(&kz), other.peer_of(&kz));
+    for (peer, log, sees) in [
+        (&kg, "steppe/alerts", true),
+        (&kg, "elsewhere/news", false),
+        (&other, "elsewhere/news", true),
+        (&other, "steppe/alerts", false),
+    ] {
+        let answer = peer.get(&format!("/log/{log}/checkpoint"), 1 << 20).await;
+        assert_eq!(answer.is_ok(), sees, "{log}: {answer:?}");
+        let name = log.split('/').next().expect("an accord");
+        let answer = peer.accord(name).await;
+        assert_eq!(answer.is_ok(), sees, "{name}: {answer:?}");
+    }
 }

@@ -17,12 +17,12 @@ use futures_util::stream;
 use store::{Event, LogName, StoreError};
 use tokio::sync::{broadcast, watch};
 
-use super::readable;
+use super::{Caller, readable};
 use crate::limits::EVENTS_PING_SECS;
 use crate::node::{Node, stopped};
 
 /// The stream's answer.
-pub(super) fn stream(node: Arc<Node>, caller: String) -> Response {
+pub(super) fn stream(node: Arc<Node>, caller: Caller) -> Response {
     let listener = Listener {
         events: node.events(),
         accords: node.accords_changed(),
@@ -48,7 +48,7 @@ pub(super) fn stream(node: Arc<Node>, caller: String) -> Response {
 
 struct Listener {
     node: Arc<Node>,
-    caller: String,
+    caller: Caller,
     events: broadcast::Receiver<Event>,
     accords: watch::Receiver<u64>,
     shutdown: watch::Receiver<bool>,
