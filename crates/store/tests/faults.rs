@@ -44,6 +44,10 @@ impl Blobs for Failing {
         if blobs.is_empty() {
             return Ok(());
         }
+        // The copy of a checkpoint is written after the answer, whenever that is.
+        if blobs.iter().all(|(key, _)| key.ends_with("/checkpoint")) {
+            return self.inner.put_all(blobs);
+        }
         if self.gate().is_err() {
             // A full disk lets some files through before it refuses.
             self.inner.put_all(&blobs[..blobs.len() / 2])?;
