@@ -206,7 +206,10 @@ fn parse_index(text: &str) -> Result<u64, PathError> {
         if place == 0 && value == 0 {
             return Err(PathError::Index);
         }
-        index = index.checked_mul(1000).ok_or(PathError::BeyondTree)? + value;
+        index = index
+            .checked_mul(1000)
+            .and_then(|index| index.checked_add(value))
+            .ok_or(PathError::BeyondTree)?;
     }
     let low = three_digits(low).ok_or(PathError::Index)?;
     index

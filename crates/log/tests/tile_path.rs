@@ -98,6 +98,19 @@ fn every_other_spelling_is_refused() {
 }
 
 #[test]
+fn an_index_does_not_wrap_around() {
+    // 2^64 and 2^64 + 1 bundles of a thousand, and an index whose last group goes over.
+    for index in [
+        "x018/x446/x744/x073/x709/x551/x616/000",
+        "x018/x446/x744/x073/x709/x551/x617/000",
+        "x018/x446/x744/x073/x709/x551/616",
+    ] {
+        let path = format!("tile/0/{index}");
+        assert_eq!(TilePath::parse(&path), Err(PathError::BeyondTree), "{path}");
+    }
+}
+
+#[test]
 fn the_largest_tree_ends_where_paths_end() {
     for level in 0..8u8 {
         let kind = Kind::Hashes(level);
