@@ -308,9 +308,12 @@ fn read(path: &Path, secret: bool) -> Result<Vec<u8>, NodeError> {
         why,
     };
     let file = fs::File::open(path).map_err(|error| {
-        wrong(format!(
-            "cannot be read ({error}); run `kurultai init` first"
-        ))
+        wrong(match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "is missing; restore it from the backup of this member's keys".into()
+            }
+            _ => format!("cannot be read ({error}); check its owner and its rights"),
+        })
     })?;
     let meta = file.metadata().map_err(|error| wrong(error.to_string()))?;
     if secret && meta.permissions().mode() & 0o077 != 0 {

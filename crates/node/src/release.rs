@@ -35,6 +35,7 @@ use crate::limits::{ADMIN_ITEMS_MAX, RELEASE_BATCH_OBJECTS};
 use crate::node::{Node, unexpected};
 
 pub(crate) use auto::automate;
+use select::Named;
 
 /// The name under which the node itself releases.
 pub const AUTOMATION: &str = "automation";
@@ -63,6 +64,7 @@ impl Node {
             explain: request.explain,
             ..ReleaseReport::default()
         };
+        let named = Arc::new(selection.named());
         let mut cursor = select::Cursor::new(selection);
         let mut companions_seen = HashSet::new();
         loop {
@@ -78,8 +80,8 @@ impl Node {
             self.release_batch(
                 &channel,
                 batch,
+                &named,
                 &trigger,
-                request.explain,
                 &mut companions_seen,
                 &mut report,
             )
@@ -112,8 +114,8 @@ impl Node {
         &self,
         channel: &Channel,
         batch: Vec<Record>,
+        named: &Arc<Named>,
         trigger: &Trigger,
-        explain: bool,
         companions_seen: &mut HashSet<Id>,
         report: &mut ReleaseReport,
     ) -> Result<(), NodeError> {
@@ -127,6 +129,7 @@ impl Node {
                 .config()
                 .mode(&channel.accord.accord().name, &channel.name),
             trigger: trigger.clone(),
+            named: Arc::clone(named),
         };
         let seen = std::mem::take(companions_seen);
         let (decided, seen) = self
@@ -169,7 +172,7 @@ impl Node {
             }
             permitted.push(one);
         }
-        if explain {
+        if report.explain {
             return Ok(());
         }
         self.account(channel, &permitted, &who).await?;
@@ -191,6 +194,7 @@ impl Node {
                 .collect::<Result<Vec<_>, _>>()?;
             let count = changes.len();
             let already = self.append(&own, changes, &signer).await?;
+            self.forget_withdrawals(channel, &permitted).await?;
             self.metrics()
                 .released("released", count - already.min(count));
             permitted = rest;
@@ -273,6 +277,43 @@ impl Node {
         })
     }
 
+    /// What was named and released again is withdrawn no longer.
+    async fn forget_withdrawals(
+        &self,
+        channel: &Channel,
+        released: &[Decided],
+    ) -> Result<(), NodeError> {
+        let keys: Vec<String> = released
+            .iter()
+            .map(|one| withdrawn_key(channel, &one.record.id))
+            .collect();
+        let marked = self
+            .read(move |store| {
+                let mut marked = keys;
+                let mut failed = Ok(());
+                marked.retain(|key| match store.get(key) {
+                    Ok(value) => value.is_some(),
+                    Err(error) => {
+                        failed = Err(error);
+                        false
+                    }
+                });
+                failed.map(|()| marked)
+            })
+            .await?;
+        self.remember(marked, None).await
+    }
+
+    /// Sets or removes settings, all in as few commits as the store makes of it.
+    async fn remember(&self, keys: Vec<String>, value: Option<Vec<u8>>) -> Result<(), NodeError> {
+        let puts = keys.into_iter().map(|key| {
+            let value = value.clone();
+            self.execute(Command::Put { key, value })
+        });
+        futures_util::future::try_join_all(puts).await?;
+        Ok(())
+    }
+
     /// Appends to the own log; answers with the number of changes that changed nothing.
     async fn append(
         &self,
@@ -333,6 +374,11 @@ impl Node {
     }
 }
 
+/// The setting that remembers that an object was withdrawn from a channel.
+fn withdrawn_key(channel: &Channel, id: &Id) -> String {
+    format!("withdrawn/{}/{id}", channel.full_name())
+}
+
 /// Who asks, for the account; a request without a name is the operator's.
 fn named(who: &str) -> String {
     if who.trim().is_empty() {
@@ -366,6 +412,7 @@ struct Judge {
     own: LogName,
     mode: ReleaseMode,
     trigger: Trigger,
+    named: Arc<Named>,
 }
 
 /// A label class and a kind: all objects of one are decided alike.
@@ -432,6 +479,19 @@ impl Judge {
         if outcome == ReleaseOutcome::Released && shown.contains(&record.hash) {
             outcome = ReleaseOutcome::Already;
             why = Arc::new(vec!["the channel shows this version already".to_owned()]);
+        }
+        // Whoever took an object back had a reason; it returns only when somebody names it.
+        if outcome == ReleaseOutcome::Released
+            && !self.named.has(&record)
+            && store
+                .get(&withdrawn_key(&self.channel, &record.id))?
+                .is_some()
+        {
+            outcome = ReleaseOutcome::Waiting;
+            why = Arc::new(vec![
+                "it was withdrawn from this channel earlier; name it by its id to release it again"
+                    .to_owned(),
+            ]);
         }
         Ok(Decided {
             record,

@@ -6,6 +6,7 @@ mod world;
 
 use node::admin::types::{
     AuditPage, ObjectsPage, ReleaseOutcome, ReleaseReport, ReleaseRequest, Selection,
+    WithdrawReport, WithdrawRequest,
 };
 use policy::Attribution;
 use world::{Running, bundle, channel, indicator, indicator_id, prepare, ratified};
@@ -176,4 +177,44 @@ async fn a_channel_that_is_not_in_force_says_what_is_missing() {
     assert!(status.is_success());
     let (status, _, _) = kz.ask(hyper::Method::POST, "/release", ask).await;
     assert!(status.is_success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_withdrawn_returns_only_when_it_is_named() {
+    let (kz, _kg) = pair().await;
+    kz.add(&bundle(&[indicator(1, ""), indicator(2, "")]), GREEN)
+        .await;
+    let all = || Selection {
+        all: true,
+        ..Selection::default()
+    };
+    let channel = "steppe/alerts";
+    assert_eq!(ask(&kz, channel, all(), false).await.released, 2);
+    let withdraw = WithdrawRequest {
+        channel: channel.into(),
+        ids: vec![indicator_id(1)],
+        reason: "a false positive".into(),
+        who: "aida".into(),
+    };
+    let report: WithdrawReport = kz.post("/withdraw", &withdraw).await;
+    assert_eq!(report.withdrawn, 1);
+
+    let newer = indicator(1, "").replace("\"modified\":\"2026-01-01", "\"modified\":\"2026-02-01");
+    kz.add(&bundle(&[newer]), GREEN).await;
+    let report = ask(&kz, channel, all(), false).await;
+    assert_eq!((report.released, report.waiting, report.already), (0, 1, 1));
+    let waiting = &report.results[report
+        .results
+        .iter()
+        .position(|result| result.outcome == ReleaseOutcome::Waiting)
+        .expect("one waits")];
+    assert!(waiting.why[0].contains("withdrawn"), "{:?}", waiting.why);
+
+    let named = Selection {
+        ids: vec![indicator_id(1)],
+        ..Selection::default()
+    };
+    assert_eq!(ask(&kz, channel, named, false).await.released, 1);
+    // Named once, it is like any other again.
+    assert_eq!(ask(&kz, channel, all(), false).await.already, 2);
 }

@@ -294,6 +294,16 @@ async fn member_endpoints_refuse_and_change_nothing() {
             other => panic!("{shown}: {other:?}"),
         }
     }
+    // A good line, made once more at another time: there is one already, so nothing is written.
+    let head = kz.held("steppe/alerts", "KZ").await.expect("held");
+    let note = log::Note::parse(head.checkpoint.as_bytes()).expect("a note");
+    let again = log::cosign::cosign(note.text(), &kg.node.keys().cosigners()[0], 7).expect("line");
+    assert_eq!(door.post(cosignatures, format!("{again}\n")).await, Ok(()));
+    assert_eq!(
+        kz.held("steppe/alerts", "KZ").await.expect("held"),
+        head,
+        "the line that came first stays"
+    );
     assert_eq!(state(&kz).await, before);
 }
 

@@ -153,6 +153,19 @@ async fn generated_passwords_are_shown_once_and_work() {
 }
 
 #[tokio::test]
+async fn a_removal_that_stopped_in_between_leaves_no_way_in() {
+    let world = world();
+    world.user("misp", "some password");
+    let token = world.auth.issue_token("misp", None).unwrap();
+    let key = "user/misp".to_owned();
+    let removed = store::Command::Put { key, value: None };
+    world.auth.store.execute(removed).unwrap();
+    assert!(wrong(name_of(&world.auth, bearer(&token)).await));
+    world.user("misp", "of another person");
+    assert!(wrong(name_of(&world.auth, bearer(&token)).await));
+}
+
+#[tokio::test]
 async fn tokens_let_in_until_they_end() {
     let world = world();
     world.user("misp", "some password");

@@ -94,6 +94,10 @@ impl Auth {
             Some(password) => Some(password::hash(password)?),
             None => held.as_ref().and_then(|user| user.password.clone()),
         };
+        if held.is_none() {
+            // Tokens of an earlier user of this name, if a removal ended before it came to them.
+            self.revoke_tokens(name)?;
+        }
         let created = held.map_or_else(|| self.now(), |user| user.created);
         let user = User {
             role: change.role,

@@ -44,6 +44,7 @@ impl Node {
     }
 
     async fn run_channel(&self, channel: &Channel) -> Result<usize, NodeError> {
+        let nothing_named = Arc::default();
         let mut after = self.automation_cursor(channel).await?;
         let mut released = 0;
         loop {
@@ -64,8 +65,8 @@ impl Node {
             self.release_batch(
                 channel,
                 page.records,
+                &nothing_named,
                 &Trigger::Automation,
-                false,
                 &mut HashSet::new(),
                 &mut report,
             )

@@ -21,6 +21,29 @@ pub(super) struct Selected {
     all: bool,
 }
 
+/// What a person named one by one, as opposed to by kind or altogether.
+#[derive(Default)]
+pub(super) struct Named {
+    ids: HashSet<Id>,
+    hashes: HashSet<Hash>,
+}
+
+impl Named {
+    pub(super) fn has(&self, record: &Record) -> bool {
+        self.ids.contains(&record.id) || self.hashes.contains(&record.hash)
+    }
+}
+
+impl Selected {
+    /// What is named one by one.
+    pub(super) fn named(&self) -> Named {
+        Named {
+            ids: self.ids.iter().cloned().collect(),
+            hashes: self.hashes.clone(),
+        }
+    }
+}
+
 /// Reads a selection.
 pub(super) fn parse(selection: &Selection) -> Result<Selected, NodeError> {
     let lists = [&selection.ids, &selection.kinds, &selection.hashes];

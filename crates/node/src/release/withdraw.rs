@@ -3,6 +3,8 @@
 //! The partners learn which entries are withdrawn and stop serving them (I6); the person's reason
 //! stays in this member's audit log.
 
+use std::collections::BTreeSet;
+
 use log::Action;
 use model::Id;
 use store::Record;
@@ -13,7 +15,7 @@ use crate::error::NodeError;
 use crate::limits::{RELEASE_BATCH_OBJECTS, SELECTION_ITEMS_MAX};
 use crate::node::Node;
 
-use super::named;
+use super::{named, withdrawn_key};
 
 impl Node {
     /// Withdraws objects from a channel.
@@ -74,6 +76,13 @@ impl Node {
                 ..self.record()
             };
             self.audit(with_objects(&record, &listed)).await?;
+            // Before the withdrawal, so that no crash lets a later bulk release bring it back.
+            let keys: BTreeSet<String> = shown
+                .iter()
+                .map(|record| withdrawn_key(&channel, &record.id))
+                .collect();
+            self.remember(keys.into_iter().collect(), Some(Vec::new()))
+                .await?;
             let signer = self.channel_signer(&channel)?;
             for batch in shown.chunks(RELEASE_BATCH_OBJECTS) {
                 let changes = batch
