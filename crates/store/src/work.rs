@@ -282,9 +282,12 @@ impl<'a> Work<'a> {
                 )?;
                 shown += 1;
             }
-            if matches!(entry.action, Action::Withdraw | Action::Expire) {
-                self.plan
-                    .hide(&collection, &key_of(entry)?, &Hash(entry.hash), name)?;
+            // A partner may write what it likes as an id. What is none names nothing that is shown;
+            // the entry is in the log all the same, and those after it must not wait for ever.
+            if matches!(entry.action, Action::Withdraw | Action::Expire)
+                && let Ok(key) = key_of(entry)
+            {
+                self.plan.hide(&collection, &key, &Hash(entry.hash), name)?;
             }
         }
         self.last = self.last.max(first + entries.len() as Seq - 1);

@@ -302,3 +302,42 @@ fn a_partners_definition_says_nothing_about_national_objects() {
     add(&store, vec![definition]);
     assert_ne!(releasable(), nobody);
 }
+
+#[test]
+fn a_partners_nonsense_id_stops_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path());
+    let nonsense = log::Entry {
+        action: Action::Withdraw,
+        hash: [9; 32],
+        id: "no id at all".into(),
+        modified: None,
+        kind: "indicator".into(),
+        label: "TLP:CLEAR".into(),
+        attribution: "KG".into(),
+        salt: [1; 16],
+        time: "2026-01-02T00:00:00.000Z".into(),
+    };
+    let raw = nonsense.encode().expect("an entry");
+    let root = log::merkle::leaf_hash(&raw);
+    let received = store.execute(Command::Receive(Receive {
+        log: log("KG"),
+        from: 0,
+        bundles: vec![ReceivedBundle {
+            raw: vec![raw],
+            entries: vec![nonsense],
+            bodies: log::bodies::encode(&[&[]]),
+            objects: vec![None],
+            skip: 0,
+        }],
+        checkpoint: "a note".into(),
+        checkpoint_size: 1,
+        checkpoint_root: root,
+    }));
+    assert!(
+        matches!(received, Ok(store::Reply::Received { size: 1, .. })),
+        "{received:?}"
+    );
+    drop(store);
+    store::rebuild(dir.path(), Options::new(clock())).expect("the journal has no contradiction");
+}
