@@ -73,7 +73,7 @@ fn texts_speak_of_the_project_only() {
         tree.files
             .iter()
             .filter(|file| !tree::is_checker(&file.path))
-            .flat_map(|file| source::foreign(&file.path, &file.text))
+            .flat_map(|file| source::machine_paths(&file.path, &file.text))
             .collect(),
     );
 }

@@ -19,27 +19,8 @@ const WORLD: [&str; 9] = [
     "std::thread",
 ];
 
-/// Words about how a text came to be, which say nothing about the project.
-const FOREIGN: [&str; 8] = [
-    "language model",
-    "chatbot",
-    "ai assistant",
-    "ai agent",
-    "coding agent",
-    "subagent",
-    "this session",
-    "previous session",
-];
-
 /// Folders of somebody's machine.
-const MACHINE: [&str; 6] = [
-    "/home/",
-    "/root/",
-    "/work/",
-    "/Users/",
-    "/tmp/t-",
-    "C:\\Users",
-];
+const MACHINE: [&str; 4] = ["/home/", "/root/", "/Users/", "C:\\Users"];
 
 /// Marks of unfinished work.
 const STUBS: [&str; 5] = ["todo!", "unimplemented!", "#[ignore", "FIXME", "XXX"];
@@ -80,14 +61,9 @@ pub(crate) fn stubs(path: &str, text: &str) -> Vec<String> {
     lines_with(path, text, &STUBS, "unfinished:")
 }
 
-/// Words of a workplace and paths of a machine.
-pub(crate) fn foreign(path: &str, text: &str) -> Vec<String> {
-    let mut findings = lines_with(
-        path,
-        &text.to_lowercase(),
-        &FOREIGN,
-        "not about the project:",
-    );
+/// Paths of somebody's machine.
+pub(crate) fn machine_paths(path: &str, text: &str) -> Vec<String> {
+    let mut findings = Vec::new();
     for (number, line) in text.lines().enumerate() {
         for folder in MACHINE {
             let starts_path = line.match_indices(folder).any(|(at, _)| {
@@ -232,17 +208,10 @@ fn finds_stubs() {
 }
 
 #[test]
-fn finds_foreign_texts() {
-    assert_eq!(foreign("a.md", "Written in this session.\n").len(), 1);
-    assert_eq!(foreign("a.md", "see /home/somebody/x\n").len(), 1);
-    assert_eq!(foreign("a.md", "path = \"/work/x\"\n").len(), 1);
-    assert!(
-        foreign(
-            "a.md",
-            "https://kz.example/root/x frame/work/x a TLS session\n"
-        )
-        .is_empty()
-    );
+fn finds_machine_paths() {
+    assert_eq!(machine_paths("a.md", "see /home/somebody/x\n").len(), 1);
+    assert_eq!(machine_paths("a.md", "path = \"/root/x\"\n").len(), 1);
+    assert!(machine_paths("a.md", "https://kz.example/root/x frame/home/x\n").is_empty());
 }
 
 #[test]
