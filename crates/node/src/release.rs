@@ -22,7 +22,7 @@ use std::sync::Arc;
 use log::{Action, Entry};
 use model::{Hash, Id, Label};
 use policy::{Attribution, Decision, ReleaseMode, Subject, Trigger, decide, releasable};
-use store::{Change, Command, LogName, Query, Record, Reply, Signer, Store, StoreError};
+use store::{Change, Command, LogName, Record, Reply, Signer, Store, StoreError};
 
 use crate::accords::Channel;
 use crate::admin::types::{
@@ -532,28 +532,10 @@ impl Judge {
         (outcome, text, Arc::new(why))
     }
 
-    /// Which versions of these objects the channel shows from this member's log.
+    /// Which versions of these objects this member's log has released and not taken back.
     fn shown(&self, store: &Store, batch: &[Record]) -> Result<HashSet<Hash>, StoreError> {
-        let mut shown = HashSet::new();
-        let ids = batch.iter().map(|record| record.id.clone()).collect();
-        let mut query = Query {
-            ids,
-            all_versions: true,
-            limit: store::limits::PAGE_RECORDS_MAX,
-            ..Query::default()
-        };
-        while !query.ids.is_empty() {
-            let page = store.page(&self.own.collection(), &query)?;
-            query.after = page.records.last().map(|record| record.seq);
-            let own = page
-                .records
-                .iter()
-                .filter(|record| record.log.as_ref() == Some(&self.own));
-            shown.extend(own.map(|record| record.hash));
-            if !page.more {
-                break;
-            }
-        }
-        Ok(shown)
+        let ids: Vec<Id> = batch.iter().map(|record| record.id.clone()).collect();
+        let own = store.brought(&self.own, &ids)?;
+        Ok(own.into_iter().map(|record| record.hash).collect())
     }
 }

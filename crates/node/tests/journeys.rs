@@ -216,6 +216,37 @@ async fn an_outsider_of_a_subset_gets_what_a_missing_channel_gets() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_partner_released_first_can_be_taken_back_from_the_own_log() {
+    let (kz, kg) = pair("").await;
+    let (id, name) = (indicator_id(1), "steppe/alerts");
+    for node in [&kg, &kz] {
+        node.add(&bundle(&[indicator(1, "")]), GREEN).await;
+    }
+    kg.release(name, &[&id]).await;
+    kz.until_shown(name, &[&id]).await;
+    // The channel goes on showing the partner's.
+    assert_eq!(kz.release(name, &[&id]).await.released, 1);
+    let again = kz.release(name, &[&id]).await;
+    assert_eq!((again.released, again.already), (0, 1));
+    let request = WithdrawRequest {
+        channel: name.into(),
+        ids: vec![id.clone()],
+        reason: "no longer ours to say".into(),
+        ..WithdrawRequest::default()
+    };
+    let report: WithdrawReport = kz.post("/withdraw", &request).await;
+    assert_eq!((report.withdrawn, report.size), (1, 2), "{report:?}");
+    let packed = kg
+        .peer_of(&kz)
+        .get("/log/steppe/alerts/objects/000.p/2", 1 << 20)
+        .await
+        .expect("bodies");
+    let bodies = log::bodies::decode(&packed, 2).expect("a bundle");
+    assert!(bodies.iter().all(Vec::is_empty), "its bytes are gone");
+    kg.until_shown(name, &[&id]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_withdrawn_object_is_gone_at_the_partner_on_every_interface() {
     let (kz, kg) = pair("").await;
     let (gone, stays) = (indicator_id(1), indicator_id(2));

@@ -297,6 +297,15 @@ impl Store {
         Ok(records)
     }
 
+    /// What a log has brought of these objects and not taken back, in order of position: also what
+    /// its collection does not show because another log brought the same bytes first.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError> {
+        self.0.shared.index.brought(log, ids)
+    }
+
     /// The latest version of an object that a collection shows.
     ///
     /// # Errors

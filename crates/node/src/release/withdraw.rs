@@ -52,8 +52,9 @@ impl Node {
             .read(move |store| {
                 let (mut shown, mut unknown): (Vec<Record>, Vec<String>) = (Vec::new(), Vec::new());
                 for id in &ids {
-                    let mut versions = store.versions(&of.collection(), id)?;
-                    versions.retain(|record| record.log.as_ref() == Some(&of));
+                    // Also what a partner released first: this member's entry and its body are in
+                    // its own log all the same.
+                    let mut versions = store.brought(&of, std::slice::from_ref(id))?;
                     if versions.is_empty() {
                         unknown.push(id.to_string());
                     }

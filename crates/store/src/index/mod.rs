@@ -11,7 +11,7 @@ use model::{Hash, Id};
 
 use crate::error::StoreError;
 use crate::journal::Position;
-use crate::types::{Collection, Head, Kept, LogName, Page, Query, Seq};
+use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
 
 mod names;
 mod read;
@@ -165,6 +165,8 @@ pub(crate) trait Index: Send + Sync {
     fn held(&self, keys: &[Key]) -> Result<Vec<Vec<Held>>, StoreError>;
     /// One page of a collection.
     fn page(&self, collection: &Collection, query: &Query) -> Result<Page, StoreError>;
+    /// What a log has brought of these objects and not taken back, whether it is shown or stands by.
+    fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError>;
     /// Where the bytes of objects are, in order.
     fn locate(&self, objects: &[Seq]) -> Result<Vec<Location>, StoreError>;
     /// The objects of an own log's entries `from..to`, in order; `None` where there is no body.

@@ -18,7 +18,7 @@ const OBJECTS_SQL: &str = "SELECT seq, kind, version, hash, marks FROM object WH
 
 /// Where a collection shows one of them.
 const SHOWING_SQL: &str = "SELECT seq, log, entry, label FROM shown INDEXED BY shown_object
-    WHERE object = ?1 AND collection = ?2 AND seq > ?3 AND state BETWEEN ?4 AND 1";
+    WHERE object = ?1 AND collection = ?2 AND seq > ?3 AND state BETWEEN ?4 AND ?5";
 
 impl Reader {
     pub(super) fn held(&mut self, keys: &[Key]) -> Result<Vec<Vec<Held>>, StoreError> {
@@ -115,7 +115,7 @@ impl Reader {
             State::Latest as i64
         };
         let mut records = if !query.ids.is_empty() {
-            self.records_of(number, query, after, lowest)?
+            self.records_of(number, query, after, (lowest, State::Latest as i64))?
         } else if query.kinds.is_empty() {
             self.records(
                 &page_sql(),
@@ -147,7 +147,7 @@ impl Reader {
         collection: i64,
         query: &Query,
         after: Seq,
-        lowest: i64,
+        states: (i64, i64),
     ) -> Result<Vec<Record>, StoreError> {
         let mut ids: Vec<&Id> = query
             .ids
@@ -165,7 +165,13 @@ impl Reader {
                 let mut showings = Vec::new();
                 {
                     let mut find = self.db.prepare_cached(SHOWING_SQL)?;
-                    let mut rows = find.query(params![object.object, collection, after, lowest])?;
+                    let mut rows = find.query(params![
+                        object.object,
+                        collection,
+                        after,
+                        states.0,
+                        states.1
+                    ])?;
                     while let Some(row) = rows.next()? {
                         showings.push(RawRecord {
                             seq: row.get(0)?,
@@ -183,6 +189,20 @@ impl Reader {
         }
         found.sort_by_key(|record| record.seq);
         Ok(found)
+    }
+
+    pub(super) fn brought(&mut self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError> {
+        let Some(collection) = self.collection_number(&log.collection())? else {
+            return Ok(Vec::new());
+        };
+        let query = Query {
+            ids: ids.to_vec(),
+            ..Query::default()
+        };
+        let states = (State::Older as i64, State::Standby as i64);
+        let mut records = self.records_of(collection, &query, i64::MIN, states)?;
+        records.retain(|record| record.log.as_ref() == Some(log));
+        Ok(records)
     }
 
     fn records(

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
+use model::Id;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{Held, Index, Key, Location, Row};
@@ -16,7 +17,7 @@ use crate::error::StoreError;
 use crate::journal::Position;
 use crate::limits::READERS_MAX;
 use crate::shared::lock;
-use crate::types::{Collection, Head, Kept, LogName, Page, Query, Seq};
+use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
 
 /// The schema's version; another one means that the index must be rebuilt.
 const SCHEMA: i64 = 1;
@@ -211,6 +212,10 @@ impl Index for SqliteIndex {
 
     fn page(&self, collection: &Collection, query: &Query) -> Result<Page, StoreError> {
         self.read(|reader| reader.page(collection, query))
+    }
+
+    fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError> {
+        self.read(|reader| reader.brought(log, ids))
     }
 
     fn locate(&self, objects: &[Seq]) -> Result<Vec<Location>, StoreError> {
