@@ -75,7 +75,7 @@ fn damaged_foreign_and_missing_files_are_named() {
         assert!(problem(&config).contains("log.key"), "{text}");
     }
     fs::remove_file(&path).unwrap();
-    assert!(problem(&config).contains("kurultai init"));
+    assert!(problem(&config).contains("restore it from the backup"));
 }
 
 #[test]
