@@ -42,8 +42,9 @@ pub(super) async fn add(
     if !objects.is_empty() {
         let outcomes = api.host.add(objects, &caller.name).await?;
         for (outcome, place) in outcomes.iter().zip(places) {
-            if let Outcome::Conflict { held } = outcome {
-                faults.push((place, format!("Other content (SHA-256 {held}) is held under the same id and version: give a changed object a newer modified time.")));
+            // Which content that is stays unsaid: it may be in a channel that the caller may not see.
+            if let Outcome::Conflict { .. } = outcome {
+                faults.push((place, "Other content is held under the same id and version: give a changed object a newer modified time.".to_owned()));
             }
         }
     }
