@@ -246,7 +246,7 @@ impl Writer {
         let mut entries: Vec<log::Entry> = Vec::with_capacity(given);
         let mut objects = Vec::with_capacity(given);
         // What this command itself shows and hides, for judging its later changes.
-        let mut shown: HashMap<(Key, Hash), bool> = HashMap::new();
+        let mut shown: HashMap<Key, HashMap<Hash, bool>> = HashMap::new();
         let keys = changes
             .iter()
             .map(|change| Id::parse(&change.entry.id).map(|id| Key::of(&id)))
@@ -257,7 +257,8 @@ impl Writer {
         work.plan.prefetch(keys.iter())?;
         for (Change { mut entry, object }, key) in changes.into_iter().zip(keys) {
             let hash = Hash(entry.hash);
-            let is_shown = match shown.get(&(key.clone(), hash)) {
+            let versions = shown.entry(key.clone()).or_default();
+            let is_shown = match versions.get(&hash) {
                 Some(is_shown) => *is_shown,
                 None => work.plan.shows(&key, Some(&hash), &collection, &name)?,
             };
@@ -274,9 +275,7 @@ impl Writer {
                 if work.plan.hash_at(&key, object)? != Some(hash) {
                     return Err(StoreError::UnknownObject { seq: object });
                 }
-                let earlier = shown
-                    .iter()
-                    .any(|((known, _), is_shown)| *known == key && *is_shown);
+                let earlier = versions.values().any(|is_shown| *is_shown);
                 let revises = earlier || work.plan.shows(&key, None, &collection, &name)?;
                 entry.action = if revises {
                     Action::Revise
@@ -284,7 +283,7 @@ impl Writer {
                     Action::Release
                 };
             }
-            shown.insert((key, hash), brings);
+            versions.insert(hash, brings);
             objects.push(if brings { object } else { None });
             entries.push(entry);
         }
