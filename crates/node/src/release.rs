@@ -194,7 +194,7 @@ impl Node {
                 .collect::<Result<Vec<_>, _>>()?;
             let count = changes.len();
             let already = self.append(&own, changes, &signer).await?;
-            self.forget_withdrawals(channel, &permitted).await?;
+            self.forget_withdrawals(channel, named, &permitted).await?;
             self.metrics()
                 .released("released", count - already.min(count));
             permitted = rest;
@@ -281,12 +281,18 @@ impl Node {
     async fn forget_withdrawals(
         &self,
         channel: &Channel,
+        named: &Named,
         released: &[Decided],
     ) -> Result<(), NodeError> {
+        // Anything else that is marked was left waiting.
         let keys: Vec<String> = released
             .iter()
+            .filter(|one| named.has(&one.record))
             .map(|one| withdrawn_key(channel, &one.record.id))
             .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
         let marked = self
             .read(move |store| {
                 let mut marked = keys;
