@@ -13,7 +13,10 @@ use store::{Command, LogName, Reply, StoreError};
 
 use crate::admin::types::{AuditLine, AuditPage, AuditRecord};
 use crate::error::NodeError;
-use crate::limits::{AUDIT_IDS_MAX, AUDIT_PAGE_MAX, AUDIT_RECORD_BYTES_MAX, AUDIT_TEXT_BYTES_MAX};
+use crate::limits::{
+    AUDIT_IDS_MAX, AUDIT_PAGE_MAX, AUDIT_RECORD_BYTES_MAX, AUDIT_RULE_BYTES_MAX, AUDIT_RULES_MAX,
+    AUDIT_TEXT_BYTES_MAX,
+};
 use crate::node::{Node, unexpected};
 
 /// The accord name that `policy` keeps free for the node's own logs.
@@ -133,8 +136,13 @@ fn encode(mut record: AuditRecord) -> Result<Vec<u8>, NodeError> {
         &mut record.who,
         &mut record.channel,
         &mut record.policy,
+        &mut record.purpose,
     ] {
         shorten(text, AUDIT_TEXT_BYTES_MAX / 2);
+    }
+    record.rules.truncate(AUDIT_RULES_MAX);
+    for rule in &mut record.rules {
+        shorten(rule, AUDIT_RULE_BYTES_MAX);
     }
     let problem = |problem: String| NodeError::Store(StoreError::Entry { problem });
     let json = serde_json::to_vec(&record).map_err(|error| problem(error.to_string()))?;
@@ -143,6 +151,8 @@ fn encode(mut record: AuditRecord) -> Result<Vec<u8>, NodeError> {
     if bytes.len() > AUDIT_RECORD_BYTES_MAX {
         // Escapes can double a text and ids may be long: give up the list before the account.
         record.objects.clear();
+        record.rules.truncate(AUDIT_RULES_MAX / 4);
+        shorten(&mut record.purpose, AUDIT_TEXT_BYTES_MAX / 8);
         shorten(&mut record.why, AUDIT_TEXT_BYTES_MAX / 8);
         shorten(&mut record.who, AUDIT_TEXT_BYTES_MAX / 8);
         let json = serde_json::to_vec(&record).map_err(|error| problem(error.to_string()))?;

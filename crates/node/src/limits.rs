@@ -46,6 +46,12 @@ pub const AUDIT_IDS_MAX: usize = 30;
 /// LIMIT: bytes of free text (who, why) in one audit record, for the same reason.
 pub const AUDIT_TEXT_BYTES_MAX: usize = 1_000;
 
+/// LIMIT: rule ids in one audit record; a decision rests on a handful.
+pub const AUDIT_RULES_MAX: usize = 8;
+
+/// LIMIT: bytes of one rule's id in an audit record.
+pub const AUDIT_RULE_BYTES_MAX: usize = 80;
+
 /// LIMIT: bytes of one audit record: a log entry's own ceiling.
 pub const AUDIT_RECORD_BYTES_MAX: usize = 4_096;
 

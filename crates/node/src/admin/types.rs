@@ -460,9 +460,16 @@ pub struct AuditRecord {
     /// Why: the rule, the reasons, the person's own words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// The policy in force: the accord's name, version and digest.
+    /// The policy in force: the accord's name, version and digest, and the national policy's
+    /// version: `pact v1 ab12…; national v3 9f01…`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub policy: String,
+    /// Ids of the policy rules that decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+    /// For what purpose a person asked about a person.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
 }
 
 impl AccordInfo {
