@@ -23,8 +23,10 @@ mod json;
 mod label;
 mod limits;
 mod marking;
+mod member;
 mod object;
 mod refusal;
+pub mod request;
 mod time;
 mod version;
 
@@ -36,6 +38,7 @@ pub use json::{canonicalise, is_canonical};
 pub use label::{Label, LabelError, PURPOSE_NONE, PartialLabel, Releasable, Tlp, TlpError};
 pub use limits::*;
 pub use marking::{EXTENSION_MARKING, MarkingMeaning, label_of, marking_object, tlp_marking};
+pub use member::{member_identity, member_identity_id};
 pub use object::Object;
 pub use refusal::{NumberFault, Reason, Refusal};
 pub use time::{Timestamp, TimestampError};

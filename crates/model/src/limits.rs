@@ -35,5 +35,20 @@ pub const LABEL_BYTES_MAX: usize = 2048;
 /// LIMIT: bytes of one caveat or purpose: a keyword, not a sentence.
 pub const LABEL_WORD_BYTES_MAX: usize = 64;
 
+/// LIMIT: members that one request for information names: as many as an accord has.
+pub const REQUEST_MEMBERS_MAX: usize = 128;
+
+/// LIMIT: bytes of a request's subject: one line of a list.
+pub const REQUEST_SUBJECT_BYTES_MAX: usize = 256;
+
+/// LIMIT: bytes of a question's or an answer's text: a long letter. Data belongs in objects.
+pub const REQUEST_TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// LIMIT: STIX types, and keywords, that a request names.
+pub const REQUEST_WORDS_MAX: usize = 32;
+
+/// LIMIT: objects that a request is about or an answer gives; more belong in a report or grouping.
+pub const REQUEST_OBJECTS_MAX: usize = 256;
+
 const _: () = assert!(DEPTH_MAX <= 128, "the readers recurse once per level");
 const _: () = assert!(TYPE_BYTES_MIN < TYPE_BYTES_MAX);
