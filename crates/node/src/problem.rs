@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::admin::types::Problem;
+use crate::auth::{AuthError, Denied};
 use crate::error::{ErrorClass, NodeError};
 
 /// An error on its way out.
@@ -105,6 +106,43 @@ impl From<NodeError> for Fault {
     }
 }
 
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Fault {
+        Fault::new(
+            StatusCode::FORBIDDEN,
+            "duty",
+            "The caller may not do this",
+            denied.why,
+        )
+    }
+}
+
+impl From<AuthError> for Fault {
+    fn from(error: AuthError) -> Fault {
+        let detail = error.to_string();
+        match error {
+            AuthError::Store(error) => error.into(),
+            AuthError::UnknownUser { name } => NodeError::Unknown {
+                what: format!("user {name:?}"),
+            }
+            .into(),
+            AuthError::Missing | AuthError::Wrong => Fault::new(
+                StatusCode::UNAUTHORIZED,
+                "credentials",
+                "Credentials are needed",
+                detail,
+            ),
+            AuthError::Busy => Fault::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "busy",
+                "The node is busy",
+                detail,
+            ),
+            _ => Fault::request(detail),
+        }
+    }
+}
+
 impl From<store::StoreError> for Fault {
     fn from(error: store::StoreError) -> Fault {
         NodeError::Store(error).into()
@@ -135,6 +173,14 @@ impl IntoResponse for Fault {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            for challenge in [r#"Basic realm="kurultai""#, r#"Bearer realm="kurultai""#] {
+                headers.append(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static(challenge),
+                );
+            }
+        }
         response
     }
 }

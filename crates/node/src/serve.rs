@@ -31,6 +31,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::admin::types::AuditRecord;
+use crate::auth::AuthError;
 use crate::config::{Config, LogFormat, TlsFiles};
 use crate::error::NodeError;
 use crate::http;
@@ -218,6 +219,7 @@ fn surface(node: &Arc<Node>, taxii: Router) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(Arc::clone(node))
+        .nest("/api", admin::api(Arc::clone(node)))
         .merge(taxii)
         .fallback(|| async { Fault::not_found() })
 }
@@ -248,18 +250,7 @@ async fn metrics(State(node): State<Arc<Node>>, headers: HeaderMap) -> Result<Re
             .await
             .is_err()
     {
-        let mut response = Fault::new(
-            StatusCode::UNAUTHORIZED,
-            "credentials",
-            "Credentials are needed",
-            "Send the name and password, or the token, of a user.",
-        )
-        .into_response();
-        response.headers_mut().insert(
-            header::WWW_AUTHENTICATE,
-            header::HeaderValue::from_static("Basic realm=\"kurultai\""),
-        );
-        return Ok(response);
+        return Err(AuthError::Missing.into());
     }
     let (heads, health, disk) = node
         .read(|store| Ok((store.heads()?, store.health(), store.bytes_on_disk())))

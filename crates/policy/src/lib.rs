@@ -13,6 +13,7 @@
 
 mod accord;
 mod admit;
+mod authority;
 mod check;
 mod decide;
 mod error;
@@ -23,6 +24,7 @@ mod text;
 
 pub use accord::{Accord, Attribution, Channel, Kinds, Member, Obligations, Role, Transfer};
 pub use admit::admissible;
+pub use authority::{Duty, NoDuty};
 pub use decide::{Decision, ReleaseMode, Trigger, decide};
 pub use error::AccordError;
 pub use limits::{

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use node::admin::types::{TokenReply, TokenRequest, UserInfo, UserRequest};
+use policy::Duty;
 use tokio::sync::Mutex;
 
 use super::Common;
@@ -90,7 +91,8 @@ impl Lab {
         let request = UserRequest {
             name: USER.to_owned(),
             password: None,
-            write: true,
+            duties: [Duty::Analyst].into(),
+            clearance: None,
             collections: Vec::new(),
         };
         let _: UserInfo = admin.post("/users", &request).await?;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use node::admin::types::{TokenReply, TokenRequest, UserInfo, UserRequest};
 
+use policy::Duty;
+
 use crate::admin::{Admin, escape};
 use crate::exit::Failure;
 use crate::{Data, show};
@@ -34,9 +36,13 @@ pub(crate) struct Add {
     /// Let the node make a password for a new user, and print it once
     #[arg(long, conflicts_with = "password_file")]
     generate: bool,
-    /// May add objects, not only read
-    #[arg(long)]
-    write: bool,
+    /// A duty: analyst (adds objects), releaser, approver, desk-officer, operator or auditor (may be
+    /// repeated) [default: only reads]
+    #[arg(long, value_name = "DUTY")]
+    role: Vec<Duty>,
+    /// The highest level that the user may read [default: every level]
+    #[arg(long, value_name = "TLP:…")]
+    clearance: Option<String>,
     /// Sees only this collection, `national` or ACCORD/CHANNEL (may be repeated) [default: all]
     #[arg(long, value_name = "NAME")]
     collection: Vec<String>,
@@ -101,18 +107,15 @@ impl Add {
         let request = UserRequest {
             name: self.name,
             password,
-            write: self.write,
+            duties: self.role.into_iter().collect(),
+            clearance: self.clearance,
             collections: self.collection,
         };
         let user: UserInfo = admin.post("/users", &request).await?;
         show::line(format!(
-            "{} may {} {}",
+            "{} ({}) reads {}",
             user.name,
-            if user.write {
-                "read and add to"
-            } else {
-                "read"
-            },
+            duties(&user),
             if user.collections.is_empty() {
                 "every collection".to_owned()
             } else {
@@ -189,11 +192,11 @@ impl List {
         if self.json {
             return show::json(&users);
         }
-        let mut table = show::Table::new(&["name", "may", "password", "tokens", "collections"]);
+        let mut table = show::Table::new(&["name", "duties", "password", "tokens", "collections"]);
         for user in &users {
             table.row(vec![
                 user.name.clone(),
-                if user.write { "write" } else { "read" }.to_owned(),
+                duties(user),
                 if user.password { "set" } else { "none" }.to_owned(),
                 user.tokens.to_string(),
                 if user.collections.is_empty() {
@@ -217,4 +220,12 @@ impl Remove {
         show::line(format!("{} is removed", self.name));
         Ok(())
     }
+}
+
+fn duties(user: &UserInfo) -> String {
+    if user.duties.is_empty() {
+        return "no duty".to_owned();
+    }
+    let words: Vec<&str> = user.duties.iter().map(|duty| duty.word()).collect();
+    words.join(" ")
 }

@@ -15,7 +15,7 @@ use node::admin::types::{
     AccordReport, AddReport, LogInfo, PullReport, PullRequest, ReleaseReport, ReleaseRequest,
     Selection, Status, UserInfo, UserRequest,
 };
-use policy::{Accord, Obligations, SignedAccord, Transfer};
+use policy::{Accord, Duty, Obligations, SignedAccord, Transfer};
 
 use super::scenario::{ACCORD, MEMBERS, channels};
 use crate::admin::{Admin, escape};
@@ -107,7 +107,8 @@ impl Cluster {
             let request = UserRequest {
                 name: USER.to_owned(),
                 password: Some(party.password.clone()),
-                write: true,
+                duties: [Duty::Analyst].into(),
+                clearance: None,
                 collections: Vec::new(),
             };
             let _: UserInfo = admin.post("/users", &request).await?;

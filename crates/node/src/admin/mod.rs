@@ -1,8 +1,9 @@
 //! The operator's API: what the command line asks, over `<data>/admin.sock` or in process.
 //!
-//! The socket is mode 0600 in a folder of mode 0700: whoever can open it is the operator, so there
-//! is no further authentication, and no TCP listener ever serves this router. Handlers decode,
-//! call one function of the node and encode; the types are in [`types`].
+//! The socket is mode 0600 in a folder of mode 0700: whoever can open it is the operator unless an
+//! `Authorization` header proves somebody else. The same resources answer proven callers under
+//! `/api` of the national listener. Handlers ask the caller for a duty, decode, call one function
+//! of the node and encode; the types, and the duty that each resource takes, are in [`types`].
 //!
 //! INVARIANT (I5): a refused request changes nothing; a success answer is durable.
 
@@ -16,15 +17,17 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use policy::Duty;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::auth::Caller;
 use crate::error::NodeError;
 use crate::limits::{ADMIN_BODY_BYTES_MAX, AUDIT_PAGE_MAX};
 use crate::node::Node;
@@ -36,8 +39,29 @@ use types::{
 
 type Shared = State<Arc<Node>>;
 
-/// The admin API of a node.
+/// Who asks: on every request of this router.
+type As = Extension<Arc<Caller>>;
+
+/// Where a request came in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// The unix socket, or the process itself: the operator, unless a header proves somebody.
+    Socket,
+    /// The national listener: somebody proven, or nobody.
+    National,
+}
+
+/// The admin API of a node for its own operator: on the unix socket, or in process.
 pub fn router(node: Arc<Node>) -> Router {
+    resources(node, Door::Socket)
+}
+
+/// The admin API for proven callers, to be mounted as `/api` of the national listener.
+pub fn api(node: Arc<Node>) -> Router {
+    resources(node, Door::National)
+}
+
+fn resources(node: Arc<Node>, door: Door) -> Router {
     Router::new()
         .route("/status", get(status::status))
         .route("/member", get(status::member))
@@ -59,10 +83,37 @@ pub fn router(node: Arc<Node>) -> Router {
         .fallback(|| async { Fault::not_found() })
         .method_not_allowed_fallback(|| async { Fault::method() })
         .layer(axum::middleware::from_fn_with_state(
+            (Arc::clone(&node), door),
+            identify,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&node),
             finish,
         ))
         .with_state(node)
+}
+
+/// Finds out who asks, before anything else is looked at: a stranger cannot tell paths apart.
+async fn identify(
+    State((node, door)): State<(Arc<Node>, Door)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION);
+    let held = request.extensions().get::<Arc<Caller>>();
+    let caller = match (header, held, door) {
+        (None, None, Door::Socket) => Ok(Arc::new(Caller::socket())),
+        // Proved by the connection itself, such as by a client certificate.
+        (None, Some(caller), _) => Ok(Arc::clone(caller)),
+        (header, _, _) => node.auth().authenticate(header).await,
+    };
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => Fault::from(error).into_response(),
+    }
 }
 
 /// Counts the answer and gives errors that the framework itself made our own form.
@@ -100,17 +151,34 @@ fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Fault> {
     })
 }
 
-async fn release(State(node): Shared, body: Bytes) -> Result<Json<ReleaseReport>, Fault> {
-    let request: ReleaseRequest = json(&body)?;
+async fn release(
+    State(node): Shared,
+    Extension(caller): As,
+    body: Bytes,
+) -> Result<Json<ReleaseReport>, Fault> {
+    caller.require(Duty::Releaser)?;
+    let mut request: ReleaseRequest = json(&body)?;
+    request.who = caller.recorded(&request.who);
     Ok(Json(node.release(&request).await?))
 }
 
-async fn withdraw(State(node): Shared, body: Bytes) -> Result<Json<WithdrawReport>, Fault> {
-    let request: WithdrawRequest = json(&body)?;
+async fn withdraw(
+    State(node): Shared,
+    Extension(caller): As,
+    body: Bytes,
+) -> Result<Json<WithdrawReport>, Fault> {
+    caller.require(Duty::Releaser)?;
+    let mut request: WithdrawRequest = json(&body)?;
+    request.who = caller.recorded(&request.who);
     Ok(Json(node.withdraw(&request).await?))
 }
 
-async fn pull(State(node): Shared, body: Bytes) -> Result<Json<PullReport>, Fault> {
+async fn pull(
+    State(node): Shared,
+    Extension(caller): As,
+    body: Bytes,
+) -> Result<Json<PullReport>, Fault> {
+    caller.require(Duty::Operator)?;
     let request: PullRequest = if body.is_empty() {
         PullRequest::default()
     } else {
@@ -119,16 +187,26 @@ async fn pull(State(node): Shared, body: Bytes) -> Result<Json<PullReport>, Faul
     Ok(Json(crate::pull::now(&node, &request).await?))
 }
 
-async fn accords(State(node): Shared) -> Json<Vec<types::AccordInfo>> {
-    Json(
-        node.accords()
+async fn accords(
+    State(node): Shared,
+    Extension(caller): As,
+) -> Result<Json<Vec<types::AccordInfo>>, Fault> {
+    caller.require_one_of(&Duty::ALL)?;
+    let accords = node.accords();
+    Ok(Json(
+        accords
             .all()
             .map(|signed| types::AccordInfo::of(signed))
             .collect(),
-    )
+    ))
 }
 
-async fn accord(State(node): Shared, Path(name): Path<String>) -> Result<Response, Fault> {
+async fn accord(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+) -> Result<Response, Fault> {
+    caller.require_one_of(&Duty::ALL)?;
     let accords = node.accords();
     // The waiting version, if there is one, is what an operator has to sign.
     let signed = accords
@@ -151,16 +229,16 @@ struct Install {
 
 async fn install(
     State(node): Shared,
+    Extension(caller): As,
     wanted: Result<Query<Install>, QueryRejection>,
     body: Bytes,
 ) -> Result<Json<AccordReport>, Fault> {
+    caller.require(Duty::Operator)?;
     let wanted = query(wanted)?;
-    let who = if wanted.who.is_empty() {
-        "operator"
-    } else {
-        &wanted.who
-    };
-    let offered = node.offer_accord(body.to_vec(), wanted.ratify, who).await?;
+    let who = caller.recorded(&wanted.who);
+    let offered = node
+        .offer_accord(body.to_vec(), wanted.ratify, &who)
+        .await?;
     Ok(Json(AccordReport {
         accord: types::AccordInfo::of(&offered.accord),
         new_signatures: offered.new_signatures,
@@ -177,8 +255,10 @@ struct AuditQuery {
 
 async fn audit(
     State(node): Shared,
+    Extension(caller): As,
     wanted: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Json<AuditPage>, Fault> {
+    caller.require_one_of(&[Duty::Auditor, Duty::Operator])?;
     let wanted = query(wanted)?;
     // A full disk must not keep the operator from reading what is there.
     if let Err(error) = node.account_reads().await {

@@ -12,12 +12,13 @@ use axum::extract::{Query as UrlQuery, State};
 use axum::{Extension, Json};
 use http_body_util::BodyExt;
 use model::{Id, Label, Object, Timestamp};
+use policy::Duty;
 use serde::Deserialize;
 use store::{Outcome, Query, Record};
 use tokio::sync::Semaphore;
 
 use super::types::{AddReport, ObjectInfo, ObjectRefusal, ObjectsPage, ObjectsQuery};
-use super::{Shared, query};
+use super::{As, Shared, query};
 use crate::error::NodeError;
 use crate::limits::{
     ADD_BATCH_OBJECTS, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX, ADMIN_PAGE_DEFAULT,
@@ -45,10 +46,12 @@ pub(super) struct AddQuery {
 
 pub(super) async fn add(
     State(node): Shared,
+    Extension(caller): As,
     Extension(Turns(turns)): Extension<Turns>,
     wanted: Result<UrlQuery<AddQuery>, QueryRejection>,
     body: Body,
 ) -> Result<Json<AddReport>, Fault> {
+    caller.require(Duty::Analyst)?;
     let wanted = query(wanted)?;
     let label = match &wanted.label {
         Some(text) => Label::parse(text)
@@ -120,7 +123,7 @@ pub(super) async fn add(
         .map(crate::accords::Channel::full_name)
         .collect();
     tracing::info!(
-        who = wanted.who.as_deref().unwrap_or("operator"),
+        who = caller.recorded(wanted.who.as_deref().unwrap_or_default()),
         added = report.added,
         duplicates = report.duplicates,
         conflicts = report.conflicts,
@@ -205,6 +208,7 @@ fn unpack(body: &[u8]) -> Result<Vec<u8>, NodeError> {
 
 pub(super) async fn list(
     State(node): Shared,
+    Extension(caller): As,
     wanted: Result<UrlQuery<ObjectsQuery>, QueryRejection>,
 ) -> Result<Json<ObjectsPage>, Fault> {
     let wanted = query(wanted)?;
@@ -212,11 +216,12 @@ pub(super) async fn list(
     let collection = node
         .collections()
         .iter()
-        .find(|listing| listing.name() == name)
+        .find(|listing| listing.name() == name && caller.sees(name))
         .map(|listing| listing.collection().clone())
         .ok_or_else(|| NodeError::Unknown {
             what: format!("collection {name:?}"),
         })?;
+    caller.require_reading(name)?;
     let list = |text: &Option<String>| -> Vec<String> {
         let items = text
             .iter()

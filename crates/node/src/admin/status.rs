@@ -5,30 +5,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use model::Timestamp;
+use policy::Duty;
 use store::{Collection, Count, Head, LogName};
 
-use super::Shared;
 use super::types::{
     AccordInfo, Alarm, CollectionInfo, EvidenceInfo, LogInfo, MemberInfo, PeerInfo, PeerLog,
     PullSpent, Status, StoreInfo,
 };
+use super::{As, Shared};
 use crate::config::mode_word;
 use crate::limits::FAILURES_ALARM;
 use crate::node::Node;
 use crate::problem::Fault;
 
-pub(super) async fn member(State(node): Shared) -> Json<MemberInfo> {
-    Json(member_info(&node))
+pub(super) async fn member(
+    State(node): Shared,
+    Extension(caller): As,
+) -> Result<Json<MemberInfo>, Fault> {
+    caller.require_one_of(&Duty::ALL)?;
+    Ok(Json(member_info(&node)))
 }
 
-pub(super) async fn peers(State(node): Shared) -> Result<Json<Vec<PeerInfo>>, Fault> {
+pub(super) async fn peers(
+    State(node): Shared,
+    Extension(caller): As,
+) -> Result<Json<Vec<PeerInfo>>, Fault> {
+    caller.require_one_of(&Duty::ALL)?;
     let heads = node.read(|store| store.heads()).await?;
     Ok(Json(peer_infos(&node, &heads)))
 }
 
-pub(super) async fn evidence(State(node): Shared) -> Result<Json<Vec<EvidenceInfo>>, Fault> {
+pub(super) async fn evidence(
+    State(node): Shared,
+    Extension(caller): As,
+) -> Result<Json<Vec<EvidenceInfo>>, Fault> {
+    caller.require_one_of(&[Duty::Operator, Duty::Auditor])?;
     let kept = node.read(|store| store.evidence()).await?;
     let info = kept.into_iter().map(|kept| EvidenceInfo {
         at: Timestamp::from_unix_micros(kept.at).to_string(),
@@ -39,7 +52,11 @@ pub(super) async fn evidence(State(node): Shared) -> Result<Json<Vec<EvidenceInf
     Ok(Json(info.collect()))
 }
 
-pub(super) async fn status(State(node): Shared) -> Result<Json<Status>, Fault> {
+pub(super) async fn status(
+    State(node): Shared,
+    Extension(caller): As,
+) -> Result<Json<Status>, Fault> {
+    caller.require_one_of(&Duty::ALL)?;
     let listings = node.collections();
     let wanted: Vec<Collection> = listings
         .iter()

@@ -19,6 +19,9 @@
 
 mod sharing;
 
+use std::collections::BTreeSet;
+
+use policy::Duty;
 use serde::{Deserialize, Serialize};
 
 pub use sharing::{
@@ -362,9 +365,12 @@ pub struct UserRequest {
     /// The new password, if it is to be set.
     #[serde(default)]
     pub password: Option<String>,
-    /// May add objects, not only read.
+    /// The user's duties; empty: only to read.
     #[serde(default)]
-    pub write: bool,
+    pub duties: BTreeSet<Duty>,
+    /// The highest level that the user may read, such as `TLP:AMBER`; absent: every level.
+    #[serde(default)]
+    pub clearance: Option<String>,
     /// The collections that the user sees (names as in [`CollectionInfo`]); empty: all.
     #[serde(default)]
     pub collections: Vec<String>,
@@ -375,8 +381,10 @@ pub struct UserRequest {
 pub struct UserInfo {
     /// The user's name.
     pub name: String,
-    /// Whether the user may add objects.
-    pub write: bool,
+    /// The user's duties; empty: only to read.
+    pub duties: BTreeSet<Duty>,
+    /// The highest level that the user may read.
+    pub clearance: String,
     /// The collections that the user sees; empty: all.
     pub collections: Vec<String>,
     /// Whether a password is set.

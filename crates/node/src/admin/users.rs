@@ -6,31 +6,45 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
+use model::Tlp;
+use policy::Duty;
 
 use super::types::{AuditRecord, TokenReply, TokenRequest, UserInfo, UserRequest};
-use super::{Shared, json};
-use crate::auth::{Auth, AuthError, Role, UserChange};
+use super::{As, Shared, json};
+use crate::auth::{Auth, AuthError, Caller, UserChange};
 use crate::error::NodeError;
 use crate::node::{Node, blocking};
 use crate::problem::Fault;
 
-pub(super) async fn list(State(node): Shared) -> Result<Json<Vec<UserInfo>>, Fault> {
+pub(super) async fn list(
+    State(node): Shared,
+    Extension(caller): As,
+) -> Result<Json<Vec<UserInfo>>, Fault> {
+    caller.require_one_of(&[Duty::Operator, Duty::Auditor])?;
     let users = with(&node, |auth| auth.users()).await?;
     Ok(Json(users.into_iter().map(info).collect()))
 }
 
-pub(super) async fn put(State(node): Shared, body: Bytes) -> Result<Json<UserInfo>, Fault> {
+pub(super) async fn put(
+    State(node): Shared,
+    Extension(caller): As,
+    body: Bytes,
+) -> Result<Json<UserInfo>, Fault> {
+    caller.require(Duty::Operator)?;
     let request: UserRequest = json(&body)?;
-    let role = if request.write {
-        Role::Writer
-    } else {
-        Role::Reader
+    let clearance = match &request.clearance {
+        None => Tlp::Red,
+        Some(text) => text
+            .parse()
+            .map_err(|error| Fault::request(format!("{text:?}: {error}.")))?,
     };
+    let given = words(&request.duties);
     let change = UserChange {
         password: request.password,
-        role,
+        duties: request.duties,
+        clearance,
         collections: request.collections,
     };
     let name = request.name;
@@ -40,12 +54,13 @@ pub(super) async fn put(State(node): Shared, body: Bytes) -> Result<Json<UserInf
         Ok((generated, user.ok_or(AuthError::UnknownUser { name })?))
     })
     .await?;
-    let may = if request.write {
-        "read and add"
-    } else {
-        "read"
-    };
-    account(&node, "user", format!("user {} may {may}", user.name)).await?;
+    account(
+        &node,
+        &caller,
+        "user",
+        format!("user {}: {given}", user.name),
+    )
+    .await?;
     Ok(Json(UserInfo {
         generated_password: generated,
         ..info(user)
@@ -54,11 +69,13 @@ pub(super) async fn put(State(node): Shared, body: Bytes) -> Result<Json<UserInf
 
 pub(super) async fn remove(
     State(node): Shared,
+    Extension(caller): As,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Fault> {
+    caller.require(Duty::Operator)?;
     let of = name.clone();
     if with(&node, move |auth| auth.remove_user(&of)).await? {
-        account(&node, "user", format!("user {name} removed")).await?;
+        account(&node, &caller, "user", format!("user {name} removed")).await?;
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(NodeError::Unknown {
@@ -70,9 +87,11 @@ pub(super) async fn remove(
 
 pub(super) async fn token(
     State(node): Shared,
+    Extension(caller): As,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Json<TokenReply>, Fault> {
+    caller.require(Duty::Operator)?;
     let request: TokenRequest = if body.is_empty() {
         TokenRequest::default()
     } else {
@@ -80,14 +99,14 @@ pub(super) async fn token(
     };
     let of = name.clone();
     let token = with(&node, move |auth| auth.issue_token(&of, request.days)).await?;
-    account(&node, "token", format!("a token for user {name}")).await?;
+    account(&node, &caller, "token", format!("a token for user {name}")).await?;
     Ok(Json(TokenReply { token }))
 }
 
-async fn account(node: &Node, what: &str, why: String) -> Result<(), NodeError> {
+async fn account(node: &Node, caller: &Caller, what: &str, why: String) -> Result<(), NodeError> {
     let record = AuditRecord {
         what: what.to_owned(),
-        who: "operator".into(),
+        who: caller.recorded(""),
         why,
         ..node.record()
     };
@@ -112,11 +131,20 @@ async fn with<T: Send + 'static>(
 
 fn info(user: crate::auth::UserInfo) -> UserInfo {
     UserInfo {
-        write: user.role >= Role::Writer,
+        duties: user.duties,
+        clearance: user.clearance.to_string(),
         name: user.name,
         collections: user.collections,
         password: user.password,
         tokens: user.tokens,
         generated_password: None,
     }
+}
+
+fn words(duties: &std::collections::BTreeSet<Duty>) -> String {
+    if duties.is_empty() {
+        return "reads only".into();
+    }
+    let words: Vec<&str> = duties.iter().map(|duty| duty.word()).collect();
+    words.join(", ")
 }

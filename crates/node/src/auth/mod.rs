@@ -13,6 +13,8 @@
 //! does not disturb clients whose proof is remembered. What a caller may do with a collection is
 //! decided by the one that asks, from [`Caller`].
 
+mod caller;
+mod duties;
 mod limits;
 mod password;
 pub(crate) mod secret;
@@ -26,50 +28,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderValue;
-use serde::{Deserialize, Serialize};
+use policy::Duty;
 use store::{Seq, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 
+pub use caller::{Caller, Denied, Proof, SOCKET_NAME, Scope};
 use limits::{HASHES_AT_ONCE, HASHES_WAITING_MAX, HEADER_BYTES_MAX, PROOF_SECS_MAX, PROOFS_MAX};
 pub use users::{UserChange, UserInfo};
-
-/// What a user may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Read collections.
-    #[default]
-    Reader,
-    /// Read, and add objects to the national collection.
-    Writer,
-    /// Everything a writer may, and run the node.
-    Operator,
-}
-
-/// Somebody who has proved who they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The user's name.
-    pub name: String,
-    /// What the user may do.
-    pub role: Role,
-    /// The collections that the user sees (`national`, `<accord>/<channel>`); empty: all.
-    pub collections: Vec<String>,
-}
-
-impl Caller {
-    /// Whether the user may know of this collection (`national` or `<accord>/<channel>`).
-    pub fn sees(&self, collection: &str) -> bool {
-        self.collections.is_empty() || self.collections.iter().any(|name| name == collection)
-    }
-
-    /// Whether the user may add objects.
-    pub fn writes(&self) -> bool {
-        self.role >= Role::Writer
-    }
-}
 
 /// Why somebody was not let in, or a user not changed.
 #[derive(Clone, Debug)]
@@ -87,6 +54,13 @@ pub enum AuthError {
     BadPassword,
     /// More collections, or other names, than a restriction can have.
     BadCollections,
+    /// One person may not hold these two duties.
+    Apart {
+        /// One of them.
+        one: Duty,
+        /// The other.
+        other: Duty,
+    },
     /// There is no such user.
     UnknownUser {
         /// The name that was given.
@@ -110,10 +84,10 @@ struct Proofs {
     key: secret::Key,
     /// Counts the changes of users; a proof belongs to the state in which its check began.
     epoch: u64,
-    known: HashMap<[u8; 32], Proof>,
+    known: HashMap<[u8; 32], Proved>,
 }
 
-struct Proof {
+struct Proved {
     caller: Arc<Caller>,
     from: Seq,
     until: Seq,
@@ -228,7 +202,7 @@ impl Auth {
         }
         proofs.known.insert(
             digest,
-            Proof {
+            Proved {
                 caller: caller.clone(),
                 from: now,
                 until,
@@ -284,7 +258,7 @@ impl Claim {
                     return Err(AuthError::Wrong);
                 }
                 let user = user.ok_or(AuthError::Wrong)?;
-                Ok((Arc::new(user.caller(name)), None))
+                Ok((Arc::new(user.caller(name, Proof::Password)), None))
             }
             Claim::Token { digest } => {
                 let token = users::load_token(store, &digest)?.ok_or(AuthError::Wrong)?;
@@ -292,7 +266,10 @@ impl Claim {
                     return Err(AuthError::Wrong);
                 }
                 let user = users::load(store, &token.user)?.ok_or(AuthError::Wrong)?;
-                Ok((Arc::new(user.caller(token.user)), token.expires))
+                Ok((
+                    Arc::new(user.caller(token.user, Proof::Token)),
+                    token.expires,
+                ))
             }
         }
     }
@@ -337,6 +314,10 @@ impl fmt::Display for AuthError {
                     limits::COLLECTIONS_MAX
                 )
             }
+            AuthError::Apart { one, other } => write!(
+                f,
+                "One person may not be both {one} and {other}: give one of the two to somebody else."
+            ),
             AuthError::UnknownUser { name } => write!(f, "There is no user {name}: add it first."),
             AuthError::Store(error) => error.fmt(f),
         }

@@ -102,7 +102,7 @@ async fn passwords_let_in_and_changes_take_effect_at_once() {
     );
 
     let change = UserChange {
-        role: Role::Operator,
+        duties: [Duty::Operator, Duty::Analyst].into(),
         collections: vec!["steppe/cyber".into()],
         ..UserChange::default()
     };
@@ -264,8 +264,8 @@ async fn what_is_remembered_is_bounded() {
     let world = world();
     let caller = Arc::new(Caller {
         name: "anna".into(),
-        role: Role::Reader,
-        collections: vec![],
+        proof: Proof::Password,
+        ..Caller::socket()
     });
     for count in 0..2 * PROOFS_MAX as u64 {
         let digest = secret::mac(&[0; 32], &[&count.to_be_bytes()]);

@@ -1,11 +1,15 @@
 //! Keeping users and tokens. All calls here read or write the store and block until it answers.
 
+use std::collections::BTreeSet;
+
+use model::Tlp;
+use policy::Duty;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::{Command, Seq, Store, StoreError};
 
 use super::limits::{COLLECTIONS_MAX, NAME_CHARS_MAX};
-use super::{Auth, AuthError, Caller, Role, password, secret};
+use super::{Auth, AuthError, Caller, Proof, duties, password, secret};
 
 const USER: &str = "user/";
 const TOKEN: &str = "token/";
@@ -13,12 +17,14 @@ const TOKEN: &str = "token/";
 const TOKEN_PREFIX: &str = "kurultai_";
 
 /// What a user shall be from now on.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct UserChange {
     /// The new password; `None` keeps the one there is.
     pub password: Option<String>,
-    /// What the user may do.
-    pub role: Role,
+    /// What the user is charged with; empty: only to read.
+    pub duties: BTreeSet<Duty>,
+    /// The highest level that the user may read.
+    pub clearance: Tlp,
     /// The collections that the user sees (`national`, `<accord>/<channel>`); empty: all.
     pub collections: Vec<String>,
 }
@@ -28,8 +34,10 @@ pub struct UserChange {
 pub struct UserInfo {
     /// The user's name.
     pub name: String,
-    /// What the user may do.
-    pub role: Role,
+    /// What the user is charged with.
+    pub duties: BTreeSet<Duty>,
+    /// The highest level that the user may read.
+    pub clearance: Tlp,
     /// The collections that the user sees; empty: all.
     pub collections: Vec<String>,
     /// Whether a password is set.
@@ -43,11 +51,45 @@ pub struct UserInfo {
 /// A user as the store keeps it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct User {
-    role: Role,
+    /// Absent in records of the versions that knew roles.
+    #[serde(default)]
+    duties: Option<BTreeSet<Duty>>,
+    #[serde(default, skip_serializing)]
+    role: Option<Role>,
+    #[serde(default = "unbounded", with = "level")]
+    clearance: Tlp,
     pub(super) password: Option<String>,
     #[serde(default)]
     collections: Vec<String>,
     created: String,
+}
+
+/// What a user might do before duties were told apart.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    Reader,
+    Writer,
+    Operator,
+}
+
+fn unbounded() -> Tlp {
+    Tlp::Red
+}
+
+/// A TLP level as its text.
+mod level {
+    use model::Tlp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(level: &Tlp, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(level)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tlp, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(D::Error::custom)
+    }
 }
 
 /// A token as the store keeps it, under its digest.
@@ -59,12 +101,37 @@ pub(super) struct Token {
     pub(super) expires: Option<Seq>,
 }
 
+impl Default for UserChange {
+    /// A user who reads.
+    fn default() -> UserChange {
+        UserChange {
+            password: None,
+            duties: BTreeSet::new(),
+            clearance: Tlp::Red,
+            collections: Vec::new(),
+        }
+    }
+}
+
 impl User {
-    pub(super) fn caller(self, name: String) -> Caller {
+    fn duties(&self) -> BTreeSet<Duty> {
+        match (&self.duties, self.role) {
+            (Some(duties), _) => duties.clone(),
+            (None, Some(Role::Writer)) => [Duty::Analyst].into(),
+            (None, Some(Role::Operator)) => [Duty::Operator].into(),
+            (None, Some(Role::Reader) | None) => BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn caller(self, name: String, proof: Proof) -> Caller {
         Caller {
             name,
-            role: self.role,
+            duties: self.duties(),
+            clearance: self.clearance,
             collections: self.collections,
+            reads: true,
+            proof,
+            held_back: None,
         }
     }
 }
@@ -88,6 +155,7 @@ impl Auth {
         if change.collections.len() > COLLECTIONS_MAX || !change.collections.iter().all(good) {
             return Err(AuthError::BadCollections);
         }
+        duties::separate(&change.duties)?;
         let held = load(&self.store, name)?;
         let generated = (held.is_none() && change.password.is_none()).then(password::generate);
         let hash = match change.password.as_deref().or(generated.as_deref()) {
@@ -100,7 +168,9 @@ impl Auth {
         }
         let created = held.map_or_else(|| self.now(), |user| user.created);
         let user = User {
-            role: change.role,
+            duties: Some(change.duties.clone()),
+            role: None,
+            clearance: change.clearance,
             password: hash,
             collections: change.collections.clone(),
             created,
@@ -158,7 +228,8 @@ impl Auth {
                 })
                 .count(),
             name,
-            role: user.role,
+            duties: user.duties(),
+            clearance: user.clearance,
             collections: user.collections,
             password: user.password.is_some(),
             created: user.created,

@@ -25,7 +25,9 @@ use uuid::Uuid;
 use super::fault::Fault;
 use super::limits::{STATUS_BYTES_MAX, STATUS_SECS_MAX, STATUSES_MAX};
 use super::{blocking, reply};
-use crate::auth::{Caller, Role, secret};
+use policy::Duty;
+
+use crate::auth::{Caller, secret};
 
 const PREFIX: &str = "status/";
 
@@ -171,7 +173,7 @@ impl Statuses {
             .ok_or_else(missing)?;
         let kept: Kept = serde_json::from_slice(&value)
             .map_err(|cause| Fault::ours(format!("status {id}: {cause}")))?;
-        if kept.user != caller.name && caller.role < Role::Operator {
+        if kept.user != caller.name && !caller.has(Duty::Operator) {
             return Err(missing());
         }
         Ok(reply::json(StatusCode::OK, &kept.status))

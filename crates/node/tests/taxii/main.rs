@@ -23,9 +23,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use kurultai_node::Clock;
-use kurultai_node::auth::{Auth, Role, UserChange};
+use kurultai_node::auth::{Auth, UserChange};
 use kurultai_node::taxii::{Host, Listing};
 use model::{Label, Object};
+use policy::Duty;
 use serde_json::Value;
 use store::{
     Change, Collection, Command, LogName, Options, Outcome, Reply, Seq, Store, StoreError,
@@ -116,12 +117,12 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let mut world = World::open(dir.path(), ticking());
         world._dir = Some(dir);
-        for (name, role) in [
-            ("reader", Role::Reader),
-            ("writer", Role::Writer),
-            ("operator", Role::Operator),
+        for (name, duties) in [
+            ("reader", &[][..]),
+            ("writer", &[Duty::Analyst]),
+            ("operator", &[Duty::Operator]),
         ] {
-            world.user(name, role, &[]);
+            world.user(name, duties, &[]);
         }
         world.reader = world.token("reader");
         world.writer = world.token("writer");
@@ -152,12 +153,13 @@ impl World {
         router(&self.store, &self.clock, &self.auth)
     }
 
-    fn user(&self, name: &str, role: Role, collections: &[&str]) {
+    fn user(&self, name: &str, duties: &[Duty], collections: &[&str]) {
         let collections = collections.iter().map(|name| (*name).into()).collect();
         let change = UserChange {
             password: Some("correct horse".into()),
-            role,
+            duties: duties.iter().copied().collect(),
             collections,
+            ..UserChange::default()
         };
         self.auth.put_user(name, &change).unwrap();
     }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine;
-use kurultai_node::auth::Role;
+use policy::Duty;
 use serde_json::json;
 
 use super::*;
@@ -121,8 +121,8 @@ async fn collections_of_others_do_not_exist() {
     let world = World::new();
     let seqs = world.add(&[indicator(1, 0)]);
     world.release(&seqs);
-    world.user("desk", Role::Writer, &["steppe/cyber"]);
-    world.user("gone", Role::Writer, &["steppe/abolished"]);
+    world.user("desk", &[Duty::Analyst], &["steppe/cyber"]);
+    world.user("gone", &[Duty::Analyst], &["steppe/abolished"]);
     let (desk, gone) = (world.token("desk"), world.token("gone"));
 
     let listed = world

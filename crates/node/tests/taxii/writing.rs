@@ -63,7 +63,7 @@ async fn what_is_accepted_is_there_and_its_status_too() {
 async fn answered_means_durable() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::open(dir.path(), ticking());
-    world.user("writer", Role::Writer, &[]);
+    world.user("writer", &[Duty::Analyst], &[]);
     let token = world.token("writer");
     let status = world
         .post_as(
@@ -318,7 +318,7 @@ async fn bodies_say_what_they_are_and_how_large() {
 #[tokio::test]
 async fn statuses_of_others_and_forged_ones_do_not_exist() {
     let world = World::new();
-    world.user("other", Role::Writer, &[]);
+    world.user("other", &[Duty::Analyst], &[]);
     let other = world.token("other");
     let status = world.post(envelope(&[indicator(1, 0)])).await.expect(202);
     let path = status_path(&status);

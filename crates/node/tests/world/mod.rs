@@ -309,8 +309,7 @@ impl Running {
     /// Makes a user; answers with the Authorization header's value.
     pub(crate) async fn user(&self, name: &str) -> String {
         use base64::Engine;
-        let request =
-            serde_json::json!({"name": name, "password": "correct horse battery", "write": true});
+        let request = serde_json::json!({"name": name, "password": "correct horse battery", "duties": ["analyst"]});
         let _: UserInfo = self.post("/users", &request).await;
         format!(
             "Basic {}",

@@ -1,0 +1,285 @@
+//! Who asks, how that was proved, and what follows from it.
+//!
+//! Every handler that acts for somebody has a [`Caller`] and asks it with [`Caller::require`]
+//! before anything else. A caller's duties are already cut down to what the proof carries: a token
+//! has at most its own scopes, and a password that somebody else knows, or that is too old, takes
+//! no decision.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use model::Tlp;
+use policy::Duty;
+use serde::{Deserialize, Serialize};
+
+use super::duties;
+
+/// The name under which the unix socket acts.
+pub const SOCKET_NAME: &str = "operator";
+
+/// How somebody proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// By being able to open the operator's unix socket, which proves no person.
+    Socket,
+    /// By a password alone.
+    Password,
+    /// By a password and a one-time code.
+    PasswordAndTotp,
+    /// By an API token.
+    Token,
+    /// By a passkey (WebAuthn).
+    Passkey,
+    /// By a sign-in at the nation's identity provider.
+    Oidc,
+    /// By a TLS client certificate.
+    Certificate,
+}
+
+/// What a token may be used for. Each scope but `read` is a duty that its user must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Read collections.
+    Read,
+    /// Add objects (analyst).
+    Add,
+    /// Release and withdraw (releaser).
+    Release,
+    /// Approve and reject (approver).
+    Approve,
+    /// Ask and answer requests for information (desk officer).
+    Requests,
+    /// Run the node and its users (operator).
+    Admin,
+    /// Read the audit log (auditor).
+    Audit,
+}
+
+impl Scope {
+    /// Every scope, in order.
+    pub const ALL: [Scope; 7] = [
+        Scope::Read,
+        Scope::Add,
+        Scope::Release,
+        Scope::Approve,
+        Scope::Requests,
+        Scope::Admin,
+        Scope::Audit,
+    ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Add => "add",
+            Scope::Release => "release",
+            Scope::Approve => "approve",
+            Scope::Requests => "requests",
+            Scope::Admin => "admin",
+            Scope::Audit => "audit",
+        }
+    }
+
+    /// The duty that it needs; `read` needs none.
+    pub fn duty(self) -> Option<Duty> {
+        match self {
+            Scope::Read => None,
+            Scope::Add => Some(Duty::Analyst),
+            Scope::Release => Some(Duty::Releaser),
+            Scope::Approve => Some(Duty::Approver),
+            Scope::Requests => Some(Duty::DeskOfficer),
+            Scope::Admin => Some(Duty::Operator),
+            Scope::Audit => Some(Duty::Auditor),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Scope, String> {
+        let mut all = Scope::ALL.into_iter();
+        all.find(|scope| scope.word() == word).ok_or_else(|| {
+            let words = Scope::ALL.map(Scope::word).join(", ");
+            format!("a scope is one of {words}")
+        })
+    }
+}
+
+/// Somebody who has proved who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user's name; [`SOCKET_NAME`] for the socket.
+    pub name: String,
+    /// What the caller may do by this proof.
+    pub duties: BTreeSet<Duty>,
+    /// The highest level that the caller may read.
+    pub clearance: Tlp,
+    /// The collections that the caller sees (`national`, `<accord>/<channel>`); empty: all.
+    pub collections: Vec<String>,
+    /// Whether the caller may read collections at all; a token of a sensor need not.
+    pub reads: bool,
+    /// How it was proved.
+    pub proof: Proof,
+    /// Why some of the user's duties are missing here, where that can be put right.
+    pub held_back: Option<&'static str>,
+}
+
+/// The caller may not do this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// Which duties would do, and what the caller can do about it.
+    pub why: String,
+}
+
+impl Caller {
+    /// Whoever can open the operator's socket. Never an approver: it proves no person.
+    pub fn socket() -> Caller {
+        Caller {
+            name: SOCKET_NAME.into(),
+            duties: [
+                Duty::Operator,
+                Duty::Releaser,
+                Duty::Analyst,
+                Duty::Auditor,
+                Duty::DeskOfficer,
+            ]
+            .into(),
+            clearance: Tlp::Red,
+            collections: Vec::new(),
+            reads: true,
+            proof: Proof::Socket,
+            held_back: None,
+        }
+    }
+
+    /// Whether the caller may know of this collection (`national` or `<accord>/<channel>`).
+    pub fn sees(&self, collection: &str) -> bool {
+        self.collections.is_empty() || self.collections.iter().any(|name| name == collection)
+    }
+
+    /// Whether the caller may add objects.
+    pub fn writes(&self) -> bool {
+        self.has(Duty::Analyst)
+    }
+
+    /// Whether the caller has this duty by this proof.
+    pub fn has(&self, duty: Duty) -> bool {
+        self.duties.contains(&duty)
+    }
+
+    /// Whether a person has proved to be this user; the socket proves nobody.
+    pub fn proven(&self) -> bool {
+        self.proof != Proof::Socket
+    }
+
+    /// Goes on only with this duty.
+    ///
+    /// # Errors
+    /// When the caller does not have it.
+    pub fn require(&self, duty: Duty) -> Result<(), Denied> {
+        self.require_one_of(&[duty])
+    }
+
+    /// Goes on only with one of these duties.
+    ///
+    /// # Errors
+    /// When the caller has none of them.
+    pub fn require_one_of(&self, duties: &[Duty]) -> Result<(), Denied> {
+        if duties.iter().any(|duty| self.has(*duty)) {
+            return Ok(());
+        }
+        let wanted = duties::words(duties, " or ");
+        let next = self
+            .held_back
+            .unwrap_or("sign in as somebody who has it, or ask the operator for it");
+        Err(Denied {
+            why: format!(
+                "This takes the duty {wanted}, which {} does not have here: {next}.",
+                self.name
+            ),
+        })
+    }
+
+    /// Goes on only when the caller may read this collection (and reads at all).
+    ///
+    /// # Errors
+    /// When the caller's token does not read, or the collection is not among the caller's.
+    pub fn require_reading(&self, collection: &str) -> Result<(), Denied> {
+        if self.reads && self.sees(collection) {
+            return Ok(());
+        }
+        Err(Denied {
+            why: format!(
+                "{} may not read the collection {collection}: ask the operator for it.",
+                self.name
+            ),
+        })
+    }
+
+    /// Who acted, as the audit log says it. `said` is the name that a request over the socket gave
+    /// and nobody proved; a proven caller's own name counts and `said` does not.
+    pub fn recorded(&self, said: &str) -> String {
+        if self.proven() || said.is_empty() || said == SOCKET_NAME {
+            self.name.clone()
+        } else {
+            format!("{} (says {said})", self.name)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_never_approves_and_never_speaks_for_a_person() {
+        let socket = Caller::socket();
+        assert!(socket.require(Duty::Operator).is_ok() && socket.require(Duty::Releaser).is_ok());
+        let denied = socket.require(Duty::Approver).unwrap_err();
+        assert!(denied.why.contains("duty approver"), "{}", denied.why);
+        assert!(!socket.proven());
+        assert_eq!(socket.recorded("anna"), "operator (says anna)");
+        assert_eq!(socket.recorded(""), "operator");
+        let anna = Caller {
+            name: "anna".into(),
+            proof: Proof::Password,
+            ..Caller::socket()
+        };
+        assert_eq!(anna.recorded("boris"), "anna", "what is proved counts");
+    }
+
+    #[test]
+    fn every_scope_but_read_stands_for_one_duty() {
+        let duties: BTreeSet<Duty> = Scope::ALL.iter().filter_map(|scope| scope.duty()).collect();
+        assert_eq!(duties, Duty::ALL.into());
+        for scope in Scope::ALL {
+            assert_eq!(scope.word().parse(), Ok(scope));
+        }
+        assert!("everything".parse::<Scope>().is_err());
+    }
+
+    #[test]
+    fn collections_bound_what_is_read() {
+        let caller = Caller {
+            collections: vec!["steppe/alerts".into()],
+            ..Caller::socket()
+        };
+        assert!(caller.require_reading("steppe/alerts").is_ok());
+        assert!(caller.require_reading("national").is_err());
+        let sensor = Caller {
+            reads: false,
+            ..Caller::socket()
+        };
+        assert!(sensor.require_reading("national").is_err());
+    }
+}
