@@ -151,7 +151,14 @@ impl Node {
     ) -> Result<Vec<Outcome>, StoreError> {
         self.begin_automation().await?;
         let label = self.with_own_code(label);
-        match self.execute(Command::Add { objects, label }).await? {
+        match self
+            .execute(Command::Add {
+                objects,
+                label,
+                into: store::Collection::National,
+            })
+            .await?
+        {
             Reply::Added(outcomes) => {
                 let added = outcomes
                     .iter()

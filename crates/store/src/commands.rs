@@ -14,7 +14,7 @@ use crate::journal::{Frames, Header};
 use crate::limits::BUNDLE_OBJECTS_MAX;
 use crate::logstate::log_folder;
 use crate::plan::{Facts, Standing, Together};
-use crate::types::{Change, Command, LogName, Outcome, Receive, Reply, Seq, Signer};
+use crate::types::{Change, Collection, Command, LogName, Outcome, Receive, Reply, Seq, Signer};
 use crate::work::{Work, entry_bundle};
 
 use crate::writer::Writer;
@@ -36,7 +36,11 @@ impl Writer {
         command: Command,
     ) -> Result<Reply, StoreError> {
         match command {
-            Command::Add { objects, label } => self.add(work, frames, &objects, &label.to_string()),
+            Command::Add {
+                objects,
+                label,
+                into,
+            } => self.add(work, frames, &objects, (&label.to_string(), &into)),
             Command::Append {
                 log,
                 changes,
@@ -97,8 +101,14 @@ impl Writer {
         work: &mut Work<'_>,
         frames: &mut Frames,
         objects: &[Object],
-        label: &str,
+        (label, into): (&str, &Collection),
     ) -> Result<Reply, StoreError> {
+        if matches!(into, Collection::Channel { .. }) {
+            return Err(StoreError::Entry {
+                problem: "only a log brings objects into a channel".into(),
+            });
+        }
+        let target = (label, into);
         let facts: Vec<Facts> = objects.iter().map(Facts::of).collect();
         work.plan.prefetch(facts.iter().map(|facts| &facts.key))?;
         work.halfway = true;
@@ -117,7 +127,7 @@ impl Writer {
             }
             let clash = fresh_keys.contains(&facts_of.key);
             if clash || fresh.len() == BUNDLE_OBJECTS_MAX {
-                self.add_bundle(work, frames, objects, &facts, &fresh, label, &mut outcomes)?;
+                self.add_bundle(work, frames, objects, &facts, &fresh, target, &mut outcomes)?;
                 fresh.clear();
                 fresh_keys.clear();
             }
@@ -128,7 +138,7 @@ impl Writer {
                 }
                 Standing::Same(seq) => {
                     outcomes[i] = Outcome::Duplicate(seq);
-                    self.show_national(work, frames, seq, facts_of, label)?;
+                    self.show_also(work, frames, seq, facts_of, target)?;
                 }
                 Standing::Conflict(held) => {
                     outcomes[i] = Outcome::Conflict { held };
@@ -136,7 +146,7 @@ impl Writer {
                 }
             }
         }
-        self.add_bundle(work, frames, objects, &facts, &fresh, label, &mut outcomes)?;
+        self.add_bundle(work, frames, objects, &facts, &fresh, target, &mut outcomes)?;
         for (i, first) in repeats {
             outcomes[i] = match outcomes[first] {
                 Outcome::Added(seq) => Outcome::Duplicate(seq),
@@ -158,7 +168,7 @@ impl Writer {
         objects: &[Object],
         facts: &[Facts],
         fresh: &[usize],
-        label: &str,
+        (label, into): (&str, &Collection),
         outcomes: &mut [Outcome],
     ) -> Result<(), StoreError> {
         if fresh.is_empty() {
@@ -171,10 +181,11 @@ impl Writer {
             first,
             count: fresh.len(),
             label: label.to_owned(),
+            forms: *into == Collection::Forms,
         };
         let places = frames.push(&header, &[&bundle])?;
         let chosen: Vec<Facts> = fresh.iter().map(|&i| facts[i].clone()).collect();
-        work.objects(first, &chosen, label, places[0], bundle.len())?;
+        work.objects(into, first, &chosen, label, places[0], bundle.len())?;
         for (seq, &i) in (first..).zip(fresh) {
             outcomes[i] = Outcome::Added(seq);
         }
@@ -182,15 +193,15 @@ impl Writer {
     }
 
     /// An object that a partner's log brought earlier becomes the member's own to handle, too.
-    fn show_national(
+    fn show_also(
         &self,
         work: &mut Work<'_>,
         frames: &mut Frames,
         object: Seq,
         facts: &Facts,
-        label: &str,
+        (label, into): (&str, &Collection),
     ) -> Result<(), StoreError> {
-        if work.plan.is_national(facts)? {
+        if work.plan.has(facts, into)? {
             return Ok(());
         }
         let seq = self.positions(work, 1);
@@ -201,10 +212,11 @@ impl Writer {
                 object,
                 id,
                 label: label.to_owned(),
+                forms: *into == Collection::Forms,
             },
             &[],
         )?;
-        work.adopted(seq, object, &facts.key, label)
+        work.adopted(into, seq, object, &facts.key, label)
     }
 
     fn keep_conflict(

@@ -30,6 +30,9 @@ pub(crate) enum Header {
         first: Seq,
         count: usize,
         label: String,
+        /// They go to the outgoing forms instead.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        forms: bool,
     },
     /// An object that is held already enters the national collection, too.
     Adopted {
@@ -37,6 +40,8 @@ pub(crate) enum Header {
         object: Seq,
         id: String,
         label: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        forms: bool,
     },
     /// Entries appended to an own log. Data: the entry bundle. `objects` has the position of each
     /// entry's object.

@@ -33,8 +33,8 @@ mod writer;
 pub use blobs::{Blobs, LocalBlobs};
 pub use error::StoreError;
 pub use types::{
-    Change, Collection, Command, Event, Head, Health, Kept, LogName, Outcome, Page, Query, Receive,
-    ReceivedBundle, Record, Reply, Seq, Signer,
+    Change, ClassCount, Collection, Command, Event, Head, Health, Heard, Kept, LogName, Outcome,
+    Page, Query, Receive, ReceivedBundle, Record, Reply, Seq, Signer,
 };
 
 use shared::{Shared, lock};
@@ -304,6 +304,33 @@ impl Store {
     /// As [`Store::head`].
     pub fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError> {
         self.0.shared.index.brought(log, ids)
+    }
+
+    /// What partners' logs ever brought of those of these objects that the nation has, too: what
+    /// was taken back since counts as well. What the nation does not have is passed over.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub fn heard(&self, ids: &[Id]) -> Result<Vec<Heard>, StoreError> {
+        self.0.shared.index.heard(ids)
+    }
+
+    /// The objects of which [`Store::heard`] may have something to say, `limit` at a time, in an
+    /// order of the store's own; go on `after` the last one.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub fn met(&self, after: Option<&Id>, limit: usize) -> Result<Vec<Id>, StoreError> {
+        self.0.shared.index.met(after, limit)
+    }
+
+    /// How many of a collection's objects, by their latest version, share a label class and a
+    /// type, in order of each class's first object. One pass over all of them.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub fn classes(&self, collection: &Collection) -> Result<Vec<ClassCount>, StoreError> {
+        self.0.shared.index.classes(collection)
     }
 
     /// The latest version of an object that a collection shows.

@@ -147,13 +147,13 @@ impl<'a> Plan<'a> {
             .any(|held| held.shown.iter().any(by_log)))
     }
 
-    /// Whether the national collection has exactly this object.
-    pub(crate) fn is_national(&mut self, facts: &Facts) -> Result<bool, StoreError> {
-        let national = |shown: &Shown| shown.collection == Collection::National;
+    /// Whether a collection has exactly this object.
+    pub(crate) fn has(&mut self, facts: &Facts, into: &Collection) -> Result<bool, StoreError> {
+        let there = |shown: &Shown| shown.collection == *into;
         Ok(self
             .held(&facts.key)?
             .iter()
-            .any(|held| held.hash == facts.hash && held.shown.iter().any(national)))
+            .any(|held| held.hash == facts.hash && held.shown.iter().any(there)))
     }
 
     /// The hash of the object held at a position, if it is this object.
@@ -228,6 +228,23 @@ impl<'a> Plan<'a> {
             log,
             state,
         });
+        Ok(())
+    }
+
+    /// Remembers that the nation and a partner's log both have this object, if now they do. `log`
+    /// tells which of the two has just got it. A version that nothing shows was a partner's once.
+    pub(crate) fn meet(&mut self, key: &Key, by_log: bool) -> Result<(), StoreError> {
+        let national = |shown: &Shown| shown.collection == Collection::National;
+        let met = self.held(key)?.iter().any(|held| {
+            if by_log {
+                held.shown.iter().any(national)
+            } else {
+                held.shown.is_empty() || held.shown.iter().any(|shown| shown.log.is_some())
+            }
+        });
+        if met {
+            self.rows.push(Row::Met { key: key.clone() });
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::index::{Key, Row};
 use crate::journal::{Frame, Header, Position};
 use crate::logstate::LogState;
 use crate::plan::Facts;
-use crate::types::LogName;
+use crate::types::{Collection, LogName};
 use crate::work::Work;
 
 impl Work<'_> {
@@ -27,6 +27,7 @@ impl Work<'_> {
                 first,
                 count,
                 label,
+                forms,
             } => {
                 let bodies = log::bodies::decode(&frame.data, *count)
                     .map_err(|error| broken(error.to_string()))?;
@@ -34,16 +35,24 @@ impl Work<'_> {
                     .iter()
                     .map(|body| facts_of(body))
                     .collect::<Result<Vec<_>, _>>()?;
-                self.objects(*first, &facts, label, frame.data_at, frame.data.len())
+                self.objects(
+                    own(*forms),
+                    *first,
+                    &facts,
+                    label,
+                    frame.data_at,
+                    frame.data.len(),
+                )
             }
             Header::Adopted {
                 seq,
                 object,
                 id,
                 label,
+                forms,
             } => {
                 let id = Id::parse(id).map_err(|error| broken(error.to_string()))?;
-                self.adopted(*seq, *object, &Key::of(&id), label)
+                self.adopted(own(*forms), *seq, *object, &Key::of(&id), label)
             }
             Header::Appended {
                 log,
@@ -147,6 +156,15 @@ impl Work<'_> {
                 Ok(())
             }
         }
+    }
+}
+
+/// The own collection that a frame is about.
+fn own(forms: bool) -> &'static Collection {
+    if forms {
+        &Collection::Forms
+    } else {
+        &Collection::National
     }
 }
 

@@ -54,6 +54,8 @@ impl fmt::Display for LogName {
 pub enum Collection {
     /// The member's own objects, whether released or not.
     National,
+    /// The forms in which own objects leave: redacted or scrubbed. No interface shows it.
+    Forms,
     /// What is shared in one channel: own releases and what partners' logs brought.
     Channel {
         /// The accord's name.
@@ -68,12 +70,14 @@ pub type Signer = Arc<dyn Fn(u64, log::Hash) -> String + Send + Sync>;
 
 /// One change to the store.
 pub enum Command {
-    /// Take objects into the national collection. Answer: [`Reply::Added`].
+    /// Take objects into a collection of this node's own. Answer: [`Reply::Added`].
     Add {
         /// The objects, already validated and canonical.
         objects: Vec<Object>,
         /// The label that applies where an object does not state its own.
         label: Label,
+        /// [`Collection::National`] or [`Collection::Forms`].
+        into: Collection,
     },
     /// Append entries to an own log. Answer: [`Reply::Logged`].
     Append {
@@ -261,7 +265,7 @@ pub struct Record {
     pub version: Option<Timestamp>,
     /// SHA-256 of the canonical bytes.
     pub hash: Hash,
-    /// The log that brought it; `None` in the national collection.
+    /// The log that brought it; `None` in this node's own collections.
     pub log: Option<LogName>,
     /// The position in that log.
     pub entry: Option<u64>,
@@ -269,6 +273,26 @@ pub struct Record {
     pub assigned: Arc<str>,
     /// The object's marking references, space separated.
     pub marks: Arc<str>,
+}
+
+/// What a partner's log said about an object that the nation has, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The record as the partner's entry made it.
+    pub record: Record,
+    /// Whether the partner has taken it back since. What it said when it brought it still counts.
+    pub withdrawn: bool,
+    /// The position at which the nation first had any version of this object.
+    pub ours: Seq,
+}
+
+/// Objects of a collection that share a label class and a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassCount {
+    /// The first of them.
+    pub example: Record,
+    /// How many there are, by their latest version.
+    pub objects: u64,
 }
 
 /// One kept piece of evidence or conflict.

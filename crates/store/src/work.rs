@@ -82,9 +82,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// `count` objects into the national collection, from `first` on; their bodies are at `at`.
+    /// Objects into an own collection, from `first` on; their bodies are at `at`.
     pub(crate) fn objects(
         &mut self,
+        into: &Collection,
         first: Seq,
         facts: &[Facts],
         label: &str,
@@ -101,26 +102,33 @@ impl<'a> Work<'a> {
         });
         for (seq, facts) in (first..).zip(facts) {
             self.plan.object(seq, facts)?;
-            self.plan
-                .show(&Collection::National, seq, seq, &facts.key, &label, None)?;
+            self.plan.show(into, seq, seq, &facts.key, &label, None)?;
+            if *into == Collection::National {
+                self.plan.meet(&facts.key, false)?;
+            }
         }
         self.last = self.last.max(first + facts.len() as Seq - 1);
-        self.event(Event::Changed(Collection::National));
+        self.event(Event::Changed(into.clone()));
         Ok(())
     }
 
-    /// An object that is held already, into the national collection.
+    /// An object that is held already, into an own collection.
     pub(crate) fn adopted(
         &mut self,
+        into: &Collection,
         seq: Seq,
         object: Seq,
         key: &Key,
         label: &str,
     ) -> Result<(), StoreError> {
+        // Before it is shown: then what nothing shows was a partner's.
+        if *into == Collection::National {
+            self.plan.meet(key, false)?;
+        }
         self.plan
-            .show(&Collection::National, seq, object, key, &label.into(), None)?;
+            .show(into, seq, object, key, &label.into(), None)?;
         self.last = self.last.max(seq);
-        self.event(Event::Changed(Collection::National));
+        self.event(Event::Changed(into.clone()));
         Ok(())
     }
 
@@ -280,6 +288,7 @@ impl<'a> Work<'a> {
                     &label,
                     Some((name.clone(), from + i as u64)),
                 )?;
+                self.plan.meet(&facts.key, true)?;
                 shown += 1;
             }
             // A partner may write what it likes as an id. What is none names nothing that is shown;

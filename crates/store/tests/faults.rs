@@ -189,6 +189,7 @@ fn a_full_file_system_is_said_and_survived() {
             match store.execute(Command::Add {
                 objects,
                 label: label("TLP:CLEAR"),
+                into: Collection::National,
             }) {
                 Ok(_) => acknowledged += 5,
                 Err(error) => break error,

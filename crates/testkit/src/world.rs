@@ -265,6 +265,7 @@ impl World {
         let command = Command::Add {
             objects,
             label: label.clone(),
+            into: Collection::National,
         };
         let Ok(Reply::Added(outcomes)) = store.execute(command) else {
             panic!("{}: {code} takes objects", self.place());

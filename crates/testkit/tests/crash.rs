@@ -42,7 +42,14 @@ fn run(world: &mut World, store: &Store, images: &Images, rounds: usize) -> Vec<
                 .collect();
             let hashes = objects.iter().map(model::Object::hash).collect();
             let label = model::Label::parse("TLP:CLEAR").expect("a label");
-            group.push((Command::Add { objects, label }, Effect::Added(hashes)));
+            group.push((
+                Command::Add {
+                    objects,
+                    label,
+                    into: Collection::National,
+                },
+                Effect::Added(hashes),
+            ));
         }
         let name = format!("setting/{}", round % 3);
         let value = vec![round as u8; 3];
@@ -203,6 +210,7 @@ fn check(world: &World, number: usize, image: &Image, effects: &[Effect], clock:
     let added = store.execute(Command::Add {
         objects: vec![object],
         label,
+        into: Collection::National,
     });
     assert!(matches!(added, Ok(Reply::Added(_))), "{place}: {added:?}");
 }

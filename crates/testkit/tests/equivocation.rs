@@ -39,6 +39,7 @@ fn other_history(world: &mut World, name: &str, count: usize) -> Store {
     let add = store::Command::Add {
         objects,
         label: label(),
+        into: store::Collection::National,
     };
     store.execute(add).expect("the store takes objects");
     let query = store::Query {

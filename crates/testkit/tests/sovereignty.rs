@@ -38,6 +38,7 @@ fn adopt(world: &World, object: Object) -> Record {
     let add = Command::Add {
         objects: vec![object],
         label: label(),
+        into: Collection::National,
     };
     let reply = world.store("KZ").execute(add).expect("KZ takes objects");
     assert!(matches!(reply, Reply::Added(_)));
@@ -84,6 +85,7 @@ fn nobody_replaces_what_another_released() {
     let conflict = Command::Add {
         objects: vec![forged.clone()],
         label: label(),
+        into: Collection::National,
     };
     let reply = world.store("KZ").execute(conflict).expect("an answer");
     assert!(
@@ -94,6 +96,7 @@ fn nobody_replaces_what_another_released() {
     let add = Command::Add {
         objects: vec![forged.clone()],
         label: label(),
+        into: Collection::National,
     };
     naive.execute(add).expect("an empty store takes it");
     let query = store::Query {

@@ -126,6 +126,7 @@ fn an_object_that_two_members_share_stays_with_the_other() {
     let added = store::Command::Add {
         objects: vec![object],
         label: label.clone(),
+        into: store::Collection::National,
     };
     world
         .store("KZ")

@@ -73,6 +73,7 @@ impl Rebuild {
                 .map(|(collection, count)| Held {
                     name: match collection {
                         Collection::National => "national".to_owned(),
+                        Collection::Forms => "outgoing forms".to_owned(),
                         Collection::Channel { accord, channel } => format!("{accord}/{channel}"),
                     },
                     objects: count.objects,

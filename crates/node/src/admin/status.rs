@@ -86,7 +86,7 @@ pub(super) async fn status(
     let accords = node.accords();
     let collections = listings.iter().zip(counts).map(|(listing, count)| {
         let (members, mode) = match listing.collection() {
-            Collection::National => (Vec::new(), String::new()),
+            Collection::National | Collection::Forms => (Vec::new(), String::new()),
             Collection::Channel { accord, channel } => (
                 accords
                     .channel(accord, channel, &node.config().code)

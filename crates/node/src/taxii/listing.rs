@@ -116,6 +116,7 @@ impl Listing {
             (Collection::Channel { .. }, _) => Some(
                 "Objects enter a channel by release only: add them to the national collection, then have them released.",
             ),
+            (Collection::Forms, _) => Some("This collection is not for clients."),
             (Collection::National, false) => {
                 Some("Your user may read but not add objects: ask the operator for write access.")
             }

@@ -95,6 +95,7 @@ fn add(store: &Store, objects: Vec<Object>) -> Result<Vec<Outcome>, StoreError> 
     match store.execute(Command::Add {
         objects,
         label: label(),
+        into: Collection::National,
     })? {
         Reply::Added(outcomes) => Ok(outcomes),
         other => panic!("{other:?}"),

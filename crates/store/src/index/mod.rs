@@ -11,8 +11,9 @@ use model::{Hash, Id};
 
 use crate::error::StoreError;
 use crate::journal::Position;
-use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
+use crate::types::{ClassCount, Collection, Head, Heard, Kept, LogName, Page, Query, Record, Seq};
 
+mod heard;
 mod names;
 mod read;
 mod sqlite;
@@ -110,6 +111,8 @@ pub(crate) enum Row {
         before: State,
         after: Option<State>,
     },
+    /// The nation and a partner's log both have, or had, versions of this object.
+    Met { key: Key },
     /// Advance a log. Fails as a whole if the held size is not `old_size`.
     Head {
         log: LogName,
@@ -167,6 +170,12 @@ pub(crate) trait Index: Send + Sync {
     fn page(&self, collection: &Collection, query: &Query) -> Result<Page, StoreError>;
     /// What a log has brought of these objects and not taken back, whether it is shown or stands by.
     fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError>;
+    /// What partners' logs ever brought of those of these objects that the nation has, too.
+    fn heard(&self, ids: &[Id]) -> Result<Vec<Heard>, StoreError>;
+    /// The objects that the nation and a partner's log both have or had, in an order of its own.
+    fn met(&self, after: Option<&Id>, limit: usize) -> Result<Vec<Id>, StoreError>;
+    /// The label classes and types of a collection's latest versions.
+    fn classes(&self, collection: &Collection) -> Result<Vec<ClassCount>, StoreError>;
     /// Where the bytes of objects are, in order.
     fn locate(&self, objects: &[Seq]) -> Result<Vec<Location>, StoreError>;
     /// The objects of an own log's entries `from..to`, in order; `None` where there is no body.

@@ -16,7 +16,8 @@ impl Reader {
     ) -> Result<Option<i64>, StoreError> {
         let (accord, channel) = match collection {
             Collection::National => return Ok(Some(0)),
-            Collection::Channel { accord, channel } => (accord, channel),
+            Collection::Forms => ("", FORMS),
+            Collection::Channel { accord, channel } => (accord.as_str(), channel.as_str()),
         };
         let mut find = self
             .db
@@ -89,11 +90,14 @@ impl Reader {
     }
 }
 
-/// A collection by the accord's and the channel's name, both empty for the national one.
+/// What stands in a channel's place for the collection of outgoing forms; no accord is nameless.
+pub(super) const FORMS: &str = "forms";
+
+/// A collection by the accord's and the channel's name, the accord being empty for the node's own.
 pub(super) fn collection_of(accord: String, channel: String) -> Collection {
-    if accord.is_empty() {
-        Collection::National
-    } else {
-        Collection::Channel { accord, channel }
+    match (accord.is_empty(), channel == FORMS) {
+        (true, true) => Collection::Forms,
+        (true, false) => Collection::National,
+        (false, _) => Collection::Channel { accord, channel },
     }
 }

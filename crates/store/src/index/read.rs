@@ -43,7 +43,11 @@ impl Reader {
     /// Whoever wants to know where they are shown asks in a second query. One join would do, but a
     /// join in a cached statement is planned anew at every use (SQLite with STAT4, and bindings
     /// cleared in between), which costs more than it finds.
-    fn objects_of(&mut self, uuid: [u8; 16], kind: &str) -> Result<Vec<RawRecord>, StoreError> {
+    pub(super) fn objects_of(
+        &mut self,
+        uuid: [u8; 16],
+        kind: &str,
+    ) -> Result<Vec<RawRecord>, StoreError> {
         let mut objects = Vec::new();
         {
             let mut find = self.db.prepare_cached(OBJECTS_SQL)?;
@@ -221,7 +225,7 @@ impl Reader {
         raw.into_iter().map(|raw| self.record(raw)).collect()
     }
 
-    fn record(&mut self, raw: RawRecord) -> Result<Record, StoreError> {
+    pub(super) fn record(&mut self, raw: RawRecord) -> Result<Record, StoreError> {
         let kind = self.name_text(raw.kind)?;
         Ok(Record {
             seq: raw.seq,
@@ -451,17 +455,17 @@ fn kind_sql() -> String {
 
 /// A record as the row has it, names still being numbers.
 #[derive(Clone, Copy, Default)]
-struct RawRecord {
-    seq: Seq,
-    object: Seq,
-    uuid: [u8; 16],
-    kind: i64,
-    version: Option<i64>,
-    hash: [u8; 32],
-    log: Option<i64>,
-    entry: Option<i64>,
-    label: i64,
-    marks: i64,
+pub(super) struct RawRecord {
+    pub(super) seq: Seq,
+    pub(super) object: Seq,
+    pub(super) uuid: [u8; 16],
+    pub(super) kind: i64,
+    pub(super) version: Option<i64>,
+    pub(super) hash: [u8; 32],
+    pub(super) log: Option<i64>,
+    pub(super) entry: Option<i64>,
+    pub(super) label: i64,
+    pub(super) marks: i64,
 }
 
 impl RawRecord {

@@ -17,10 +17,10 @@ use crate::error::StoreError;
 use crate::journal::Position;
 use crate::limits::READERS_MAX;
 use crate::shared::lock;
-use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
+use crate::types::{ClassCount, Collection, Head, Heard, Kept, LogName, Page, Query, Record, Seq};
 
 /// The schema's version; another one means that the index must be rebuilt.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
@@ -41,6 +41,11 @@ CREATE TABLE shown (
   state INTEGER NOT NULL, PRIMARY KEY (collection, seq)) WITHOUT ROWID;
 CREATE INDEX shown_object ON shown (object);
 CREATE INDEX shown_kind ON shown (collection, kind, seq);
+CREATE TABLE gone (
+  object INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, label INTEGER NOT NULL,
+  log INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (object, seq)) WITHOUT ROWID;
+CREATE TABLE met (
+  uuid BLOB NOT NULL, kind INTEGER NOT NULL, PRIMARY KEY (uuid, kind)) WITHOUT ROWID;
 CREATE TABLE log (
   id INTEGER PRIMARY KEY, accord TEXT NOT NULL, channel TEXT NOT NULL, origin TEXT NOT NULL,
   own INTEGER NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL, checkpoint TEXT NOT NULL,
@@ -216,6 +221,18 @@ impl Index for SqliteIndex {
 
     fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError> {
         self.read(|reader| reader.brought(log, ids))
+    }
+
+    fn heard(&self, ids: &[Id]) -> Result<Vec<Heard>, StoreError> {
+        self.read(|reader| reader.heard(ids))
+    }
+
+    fn met(&self, after: Option<&Id>, limit: usize) -> Result<Vec<Id>, StoreError> {
+        self.read(|reader| reader.met(after, limit))
+    }
+
+    fn classes(&self, collection: &Collection) -> Result<Vec<ClassCount>, StoreError> {
+        self.read(|reader| reader.classes(collection))
     }
 
     fn locate(&self, objects: &[Seq]) -> Result<Vec<Location>, StoreError> {

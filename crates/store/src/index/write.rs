@@ -12,6 +12,11 @@ use crate::types::{Collection, LogName};
 /// Changes to a collection's counts: latest, versions.
 type Counts = std::collections::HashMap<i64, (i64, i64)>;
 
+/// What a log had brought and takes back is remembered, for what its entry said of the object.
+const GONE_SQL: &str = "INSERT OR REPLACE INTO gone (object, seq, kind, label, log, entry)
+    SELECT object, seq, kind, label, log, entry FROM shown
+    WHERE collection = ?1 AND seq = ?2 AND log IS NOT NULL";
+
 impl Writer {
     pub(super) fn apply(&mut self, rows: &[Row]) -> Result<(), StoreError> {
         self.db.execute_batch("BEGIN IMMEDIATE")?;
@@ -105,12 +110,22 @@ impl Writer {
                             "UPDATE shown SET state = ?3 WHERE collection = ?1 AND seq = ?2",
                         )?
                         .execute(params![collection, seq, *state as i64])?,
-                    None => self
-                        .db
-                        .prepare_cached("DELETE FROM shown WHERE collection = ?1 AND seq = ?2")?
-                        .execute(params![collection, seq])?,
+                    None => {
+                        self.db
+                            .prepare_cached(GONE_SQL)?
+                            .execute(params![collection, seq])?;
+                        self.db
+                            .prepare_cached("DELETE FROM shown WHERE collection = ?1 AND seq = ?2")?
+                            .execute(params![collection, seq])?
+                    }
                 };
                 count(counts, collection, Some(*before), *after);
+            }
+            Row::Met { key } => {
+                let kind = self.name(&key.kind)?;
+                self.db
+                    .prepare_cached("INSERT OR IGNORE INTO met (uuid, kind) VALUES (?1,?2)")?
+                    .execute(params![key.uuid, kind])?;
             }
             Row::Head {
                 log,
@@ -238,6 +253,7 @@ impl Writer {
         }
         let (accord, channel) = match collection {
             Collection::National => ("", ""),
+            Collection::Forms => ("", super::names::FORMS),
             Collection::Channel { accord, channel } => (accord.as_str(), channel.as_str()),
         };
         self.db

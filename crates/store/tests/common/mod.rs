@@ -45,6 +45,7 @@ pub(crate) fn add(store: &Store, objects: Vec<Object>) -> Vec<Outcome> {
     match store.execute(Command::Add {
         objects,
         label: label("TLP:GREEN//REL KZ,KG"),
+        into: store::Collection::National,
     }) {
         Ok(Reply::Added(outcomes)) => outcomes,
         other => panic!("add: {other:?}"),

@@ -289,6 +289,7 @@ impl Origin {
         let add = Command::Add {
             objects: objects.to_vec(),
             label,
+            into: Collection::National,
         };
         let Ok(Reply::Added(outcomes)) = self.store.execute(add) else {
             panic!("not added")
