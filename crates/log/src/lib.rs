@@ -17,10 +17,12 @@
 pub mod bodies;
 pub mod cosign;
 pub mod entries;
+pub mod export;
 pub mod limits;
 pub mod merkle;
 pub mod note;
 pub mod tile;
+pub mod witness;
 
 mod cbor;
 mod checkpoint;
@@ -38,6 +40,7 @@ pub use cosign::CosignError;
 pub use entries::BundleError;
 pub use entry::{Action, Entry, EntryError};
 pub use evidence::{Evidence, EvidenceError, Verdict};
+pub use export::{ExportError, ExportHead, ExportLine, Proved, Witnessed};
 pub use hash::Hash;
 pub use merkle::ProofError;
 pub use note::{KeyKind, Note, NoteError, SignatureLine, SigningKey, VerifierKey};
@@ -45,3 +48,4 @@ pub use receipt::{ReceiptError, ReceiptProof};
 pub use tile::{Kind, PathError, TilePath};
 pub use tiles::{TileError, Tiles};
 pub use tree::{LoadError, Tree};
+pub use witness::AddCheckpoint;

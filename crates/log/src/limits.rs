@@ -46,6 +46,16 @@ pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// proof has at most one hash a level, plus one.
 pub const PROOF_HASHES_MAX: usize = 64;
 
+/// LIMIT: proof lines of one add-checkpoint request; tlog-witness allows no more.
+pub const WITNESS_PROOF_HASHES_MAX: usize = 63;
+
+/// LIMIT: bytes of one line of an audit export: the longest is the first, with a checkpoint and the
+/// checkpoints that each partner witnessed, 4 KB each with their signatures.
+pub const EXPORT_LINE_BYTES_MAX: usize = 4 << 20;
+
+/// LIMIT: earlier checkpoints that one audit export carries: one a partner.
+pub const EXPORT_WITNESSED_MAX: usize = 256;
+
 /// LIMIT: bytes of the opaque extra line in a receipt; we write none, others may write a little.
 pub const RECEIPT_EXTRA_BYTES_MAX: usize = 64 << 10;
 

@@ -29,7 +29,9 @@ smoke! {
     log_bodies = "../../../fuzz/bodies/log_bodies.rs";
     log_checkpoint = "../../../fuzz/bodies/log_checkpoint.rs";
     log_entry = "../../../fuzz/bodies/log_entry.rs";
+    log_export = "../../../fuzz/bodies/log_export.rs";
     log_tile_path = "../../../fuzz/bodies/log_tile_path.rs";
+    log_witness = "../../../fuzz/bodies/log_witness.rs";
     model_bundle = "../../../fuzz/bodies/model_bundle.rs";
     model_canonical = "../../../fuzz/bodies/model_canonical.rs";
     policy_accord = "../../../fuzz/bodies/policy_accord.rs";
