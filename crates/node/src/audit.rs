@@ -1,30 +1,93 @@
 //! The node's own account (I10): who did what, when, why, under which policy.
 //!
-//! The audit log is a tile log like any other, named `local/audit` and never served to partners;
-//! each entry is one [`AuditRecord`] as canonical JSON. A decision is written down *before* it is
-//! carried out, so that nothing can happen unaccounted; what then happened is in the channel log.
+//! The audit log is a tile log like any other, named `local/audit`; each entry is one
+//! [`AuditRecord`] as canonical JSON. A decision is written down *before* it is carried out, so
+//! that nothing can happen unaccounted; what then happened is in the channel log. No record ever
+//! leaves for a partner: only the log's checkpoints do, and partners cosign them (`seek` asks,
+//! `witness` answers), so that not even the operator can change or shorten the log unnoticed.
 //!
-//! Partners' reads are too many for one record each: they are counted by partner and log and
-//! written as one record when the partner has cosigned what it read, and every ten minutes
-//! otherwise (`partner-read`, with the number of requests).
+//! Records stand in the order of their times. The time is given where the order is, and where the
+//! clock was set back a record says so.
+//!
+//! Partners' and tools' reads are too many for one record each: they are counted by reader and
+//! log or collection (`reads`) and written as one record every ten minutes.
 
+mod export;
+mod routes;
+mod search;
+mod seek;
+mod verify;
+mod witness;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use log::LogKeys;
 use log::tile::{Kind, TILE_WIDTH, TilePath};
-use store::{Command, LogName, Reply, StoreError};
+use model::Timestamp;
+use store::{Command, LogName, Reply, Store, StoreError};
 
-use crate::admin::types::{AuditLine, AuditPage, AuditRecord};
+use crate::admin::types::AuditRecord;
 use crate::error::NodeError;
 use crate::limits::{
-    AUDIT_IDS_MAX, AUDIT_PAGE_MAX, AUDIT_RECORD_BYTES_MAX, AUDIT_RULE_BYTES_MAX, AUDIT_RULES_MAX,
+    AUDIT_IDS_MAX, AUDIT_RECORD_BYTES_MAX, AUDIT_RULE_BYTES_MAX, AUDIT_RULES_MAX,
     AUDIT_TEXT_BYTES_MAX,
 };
-use crate::node::{Node, unexpected};
+use crate::node::{Node, blocking, unexpected};
+
+pub(crate) use routes::routes;
+pub(crate) use seek::keep_witnessed;
+pub use verify::RecordOrder;
+pub(crate) use witness::{add_checkpoint, witnessed};
 
 /// The accord name that `policy` keeps free for the node's own logs.
 pub const AUDIT_ACCORD: &str = "local";
 const AUDIT_CHANNEL: &str = "audit";
 
+/// The word of the record that says that the clock was set back.
+const CLOCK: &str = "clock";
+
+/// What the process remembers about the audit log.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    last: Arc<Mutex<Last>>,
+    /// Lets one round of asking witnesses run at a time.
+    seeking: tokio::sync::Mutex<()>,
+    /// Why each partner did not cosign the last time, if it did not.
+    failures: Mutex<BTreeMap<String, String>>,
+    /// Held while a partner's checkpoint is judged and remembered.
+    remembering: tokio::sync::Mutex<witness::Allowance>,
+}
+
+/// The time of the last record, once it is known.
+#[derive(Default)]
+enum Last {
+    #[default]
+    Unread,
+    At(Option<Timestamp>),
+}
+
+/// The name of the audit log of the member with this domain, in its checkpoints.
+pub fn audit_origin(domain: &str) -> String {
+    format!("{domain}/{AUDIT_ACCORD}/{AUDIT_CHANNEL}")
+}
+
+/// The keys that sign the audit log of a member, as an accord names it.
+pub fn audit_keys(member: &policy::Member) -> Option<LogKeys> {
+    let origin = audit_origin(&member.domain);
+    Some(LogKeys {
+        ed25519: member.log.renamed(&origin).ok()?,
+        pq: match &member.log_pq {
+            Some(key) => Some(key.renamed(&origin).ok()?),
+            None => None,
+        },
+        origin,
+    })
+}
+
 impl Node {
-    /// Writes records to the audit log, durably and in order.
+    /// Writes records to the audit log, durably and in order. The time of each is the present.
     ///
     /// # Errors
     /// What the store said; then the act that was to be accounted for must not happen.
@@ -32,29 +95,60 @@ impl Node {
         if records.is_empty() {
             return Ok(());
         }
-        let records = records
-            .into_iter()
-            .map(encode)
-            .collect::<Result<Vec<_>, _>>()?;
-        let signer = self.keys().signer(&format!(
-            "{}/{AUDIT_ACCORD}/{AUDIT_CHANNEL}",
-            self.config().domain
-        ))?;
-        let log = self.audit_log();
-        match self
-            .execute(Command::Audit {
-                records,
-                log,
-                signer,
-            })
-            .await?
-        {
-            Reply::Logged { .. } => Ok(()),
-            reply => Err(unexpected(&reply).into()),
-        }
+        self.account_for(records, None).await.map(drop)
     }
 
-    /// A record with the present time, for the rest to be filled in.
+    /// Writes records and then applies `act`, mostly in one commit: the record is durable no later
+    /// than what it accounts for.
+    ///
+    /// # Errors
+    /// What the store said about either; then the act must not be acknowledged.
+    pub(crate) async fn account_for(
+        &self,
+        records: Vec<AuditRecord>,
+        act: Option<Command>,
+    ) -> Result<Option<Reply>, NodeError> {
+        let signer = self.keys().signer(&audit_origin(&self.config().domain))?;
+        let (store, clock, log) = (self.store().clone(), self.clock().clone(), self.audit_log());
+        let last = Arc::clone(&self.ledger().last);
+        let code = self.config().code.clone();
+        blocking(move || {
+            let (tell, answer) = sync_channel(2);
+            let told = tell.clone();
+            let waiting = 1 + usize::from(act.is_some());
+            {
+                // The store's queue keeps the order, so the times are given under this lock.
+                let mut last = lock(&last);
+                let records = stamp(&store, &log, &mut last, clock.now(), &code, records)?;
+                let command = Command::Audit {
+                    records,
+                    log,
+                    signer,
+                };
+                store.submit(command, move |reply| drop(told.send((false, reply))));
+                if let Some(act) = act {
+                    store.submit(act, move |reply| drop(tell.send((true, reply))));
+                }
+            }
+            let mut done = None;
+            for _ in 0..waiting {
+                let stopped = StoreError::Stopped {
+                    cause: "its writer has ended".into(),
+                };
+                match answer.recv().map_err(|_| stopped)? {
+                    (true, reply) => done = Some(reply?),
+                    (false, reply) => match reply? {
+                        Reply::Logged { .. } => {}
+                        reply => return Err(unexpected(&reply).into()),
+                    },
+                }
+            }
+            Ok(done)
+        })
+        .await
+    }
+
+    /// A record for the rest to be filled in. Its time is given when it is written.
     pub fn record(&self) -> AuditRecord {
         AuditRecord {
             at: self.now().to_string(),
@@ -66,53 +160,80 @@ impl Node {
     pub fn audit_log(&self) -> LogName {
         LogName::new(AUDIT_ACCORD, AUDIT_CHANNEL, &self.config().code)
     }
+}
 
-    /// Reads the audit log from `from` on.
-    ///
-    /// # Errors
-    /// What the store said.
-    pub async fn audit_page(&self, from: u64, limit: u64) -> Result<AuditPage, NodeError> {
-        let name = self.audit_log();
-        let page = self.read(move |store| {
-            let Some(head) = store.head(&name)? else {
-                return Ok(AuditPage::default());
-            };
-            let mut page = AuditPage {
-                size: head.size,
-                checkpoint: head.checkpoint,
-                records: Vec::new(),
-            };
-            let end = head
-                .size
-                .min(from.saturating_add(limit.min(AUDIT_PAGE_MAX)));
-            let mut index = from;
-            while index < end {
-                let Some(path) = TilePath::at(Kind::Entries, index / TILE_WIDTH, head.size) else {
-                    break;
-                };
-                let damaged = |problem: String| StoreError::Corrupt {
-                    place: format!("{name}, {path}"),
-                    problem,
-                };
-                let bytes = store
-                    .tile(&name, &path)?
-                    .ok_or_else(|| damaged("it is missing".into()))?;
-                let entries = log::entries::decode(&bytes, path.width)
-                    .map_err(|error| damaged(error.to_string()))?;
-                for entry in entries.iter().skip((index % TILE_WIDTH) as usize) {
-                    if index == end {
-                        break;
-                    }
-                    let record = serde_json::from_slice(entry)
-                        .map_err(|error| damaged(error.to_string()))?;
-                    page.records.push(AuditLine { index, record });
-                    index += 1;
-                }
-            }
-            Ok(page)
+/// The records' bytes with the present time, after a record of the clock if it was set back.
+fn stamp(
+    store: &Store,
+    log: &LogName,
+    last: &mut Last,
+    now: Timestamp,
+    code: &str,
+    records: Vec<AuditRecord>,
+) -> Result<Vec<Vec<u8>>, NodeError> {
+    let before = match last {
+        Last::At(before) => *before,
+        Last::Unread => last_time(store, log).unwrap_or_else(|error| {
+            // What is damaged is for `audit verify` to say; new acts must be accounted for still.
+            tracing::error!(%error, "the last audit record cannot be read");
+            None
+        }),
+    };
+    let set_back = before
+        .filter(|before| now < *before)
+        .map(|before| AuditRecord {
+            what: CLOCK.into(),
+            who: code.to_owned(),
+            why: format!("the clock was set back from {before} to {now}"),
+            ..AuditRecord::default()
         });
-        Ok(page.await?)
-    }
+    let stamped = set_back
+        .into_iter()
+        .chain(records)
+        .map(|record| {
+            encode(AuditRecord {
+                at: now.to_string(),
+                ..record
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    *last = Last::At(Some(now));
+    Ok(stamped)
+}
+
+fn last_time(store: &Store, log: &LogName) -> Result<Option<Timestamp>, StoreError> {
+    let Some(head) = store.head(log)?.filter(|head| head.size > 0) else {
+        return Ok(None);
+    };
+    let raw = bundle(store, log, (head.size - 1) / TILE_WIDTH, head.size)?;
+    let record = raw.last().map(|raw| decode(log, head.size - 1, raw));
+    Ok(record
+        .transpose()?
+        .and_then(|record| Timestamp::parse(&record.at).ok()))
+}
+
+/// The records of one entry bundle of the log at `size`, as they are stored.
+fn bundle(store: &Store, log: &LogName, index: u64, size: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+    let Some(path) = TilePath::at(Kind::Entries, index, size) else {
+        return Ok(Vec::new());
+    };
+    let damaged = |problem: String| StoreError::Corrupt {
+        place: format!("{log}, {path}"),
+        problem,
+    };
+    let bytes = store
+        .tile(log, &path)?
+        .ok_or_else(|| damaged("it is missing".into()))?;
+    let entries =
+        log::entries::decode(&bytes, path.width).map_err(|error| damaged(error.to_string()))?;
+    Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
+}
+
+fn decode(log: &LogName, index: u64, raw: &[u8]) -> Result<AuditRecord, StoreError> {
+    serde_json::from_slice(raw).map_err(|error| StoreError::Corrupt {
+        place: format!("{log}, record {index}"),
+        problem: error.to_string(),
+    })
 }
 
 /// Splits ids over as many copies of `record` as the entry size needs; one record without ids if
@@ -144,22 +265,33 @@ fn encode(mut record: AuditRecord) -> Result<Vec<u8>, NodeError> {
     for rule in &mut record.rules {
         shorten(rule, AUDIT_RULE_BYTES_MAX);
     }
-    let problem = |problem: String| NodeError::Store(StoreError::Entry { problem });
-    let json = serde_json::to_vec(&record).map_err(|error| problem(error.to_string()))?;
-    let mut bytes =
-        model::canonicalise(&json).map_err(|refusal| problem(refusal.reason.to_string()))?;
+    let mut bytes = canonical(&record)?;
     if bytes.len() > AUDIT_RECORD_BYTES_MAX {
-        // Escapes can double a text and ids may be long: give up the list before the account.
+        // Escapes can make a text six times as long and ids may be long: give up the list before
+        // the account.
         record.objects.clear();
         record.rules.truncate(AUDIT_RULES_MAX / 4);
-        shorten(&mut record.purpose, AUDIT_TEXT_BYTES_MAX / 8);
-        shorten(&mut record.why, AUDIT_TEXT_BYTES_MAX / 8);
-        shorten(&mut record.who, AUDIT_TEXT_BYTES_MAX / 8);
-        let json = serde_json::to_vec(&record).map_err(|error| problem(error.to_string()))?;
-        bytes =
-            model::canonicalise(&json).map_err(|refusal| problem(refusal.reason.to_string()))?;
+        for text in [
+            &mut record.why,
+            &mut record.who,
+            &mut record.channel,
+            &mut record.policy,
+            &mut record.purpose,
+        ] {
+            shorten(text, AUDIT_TEXT_BYTES_MAX / 12);
+        }
+        for rule in &mut record.rules {
+            shorten(rule, AUDIT_RULE_BYTES_MAX / 2);
+        }
+        bytes = canonical(&record)?;
     }
     Ok(bytes)
+}
+
+fn canonical(record: &AuditRecord) -> Result<Vec<u8>, NodeError> {
+    let problem = |problem: String| NodeError::Store(StoreError::Entry { problem });
+    let json = serde_json::to_vec(record).map_err(|error| problem(error.to_string()))?;
+    model::canonicalise(&json).map_err(|refusal| problem(refusal.reason.to_string()))
 }
 
 fn shorten(text: &mut String, max: usize) {
@@ -171,4 +303,8 @@ fn shorten(text: &mut String, max: usize) {
         text.truncate(end);
         text.push('…');
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -93,6 +93,8 @@ pub struct Limits {
     pub add_bytes: usize,
     /// Bytes of decompressed bundles that the store keeps in memory for readers.
     pub cache_bytes: usize,
+    /// Seconds between requests to partners to witness the audit log, 1 to 86400.
+    pub witness_secs: u64,
 }
 
 impl Default for Limits {
@@ -101,6 +103,7 @@ impl Default for Limits {
             poll_secs: 30,
             add_bytes: ADD_BODY_BYTES_MAX,
             cache_bytes: 48 << 20,
+            witness_secs: 300,
         }
     }
 }
@@ -398,6 +401,9 @@ impl Raw {
         })?;
         if !(1..=86_400).contains(&self.limits.poll_secs) {
             return Err(wrong("limits.poll_secs", "must be 1 to 86400"));
+        }
+        if !(1..=86_400).contains(&self.limits.witness_secs) {
+            return Err(wrong("limits.witness_secs", "must be 1 to 86400"));
         }
         if !(1_024..=ADD_BODY_BYTES_MAX).contains(&self.limits.add_bytes) {
             return Err(wrong(

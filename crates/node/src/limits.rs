@@ -58,6 +58,39 @@ pub const AUDIT_RECORD_BYTES_MAX: usize = 4_096;
 /// LIMIT: records of one page of `GET /audit`.
 pub const AUDIT_PAGE_MAX: u64 = 1_024;
 
+/// LIMIT: records that one search request looks at, some tens of milliseconds' worth; past that the
+/// page says where to go on.
+pub const AUDIT_SCAN_MAX: u64 = 65_536;
+
+/// LIMIT: records of one page of an export, each with its proof: about two megabytes at most.
+pub const AUDIT_EXPORT_PAGE_MAX: usize = 256;
+
+/// LIMIT: problems that one check of the audit log lists; the rest is counted.
+pub const AUDIT_FINDINGS_MAX: usize = 100;
+
+/// LIMIT: bytes of a request to witness a checkpoint: the proof and the lines of both log keys are
+/// seven kilobytes, and others' cosignatures may come with it.
+pub const ADD_CHECKPOINT_BYTES_MAX: usize = 64 << 10;
+
+/// LIMIT: checkpoints of one member that are remembered in a row: each is a durable write, which no
+/// partner may cause without end.
+pub const WITNESS_BURST_MAX: u64 = 16;
+
+/// Seconds after which one more checkpoint of that member is remembered.
+pub const WITNESS_REFILL_SECS: u64 = 20;
+
+/// Seconds from the start to the first request to witness: partners that start together are up.
+pub const WITNESS_FIRST_SECS: u64 = 5;
+
+/// LIMIT: seconds that a partner gets to witness; a satellite link with a new connection needs four.
+pub const WITNESS_SECS_MAX: u64 = 20;
+
+/// LIMIT: the same before an export, for which a person waits.
+pub const WITNESS_EXPORT_SECS_MAX: u64 = 5;
+
+/// LIMIT: the same at shutdown, of the time that a service manager allows for it.
+pub const WITNESS_LAST_SECS_MAX: u64 = 2;
+
 /// LIMIT: connections of partners at one time. A partner needs two; fifty partners with restarts
 /// under way stay below it.
 pub const MEMBER_CONNECTIONS_MAX: usize = 256;

@@ -8,9 +8,10 @@
 //! | `POST /log/<accord>/<channel>/cosignatures` | keeps the caller's cosignatures |
 //! | `GET /events` | server-sent events: `data: <accord>/<channel> <size>` |
 //! | `GET /accords/<name>` | the accord as this member holds it |
+//! | `POST /add-checkpoint`, `GET /witnessed/<origin>` | see `audit/witness.rs` |
 //!
-//! INVARIANT (I2): a request can read own logs and leave cosignatures of what they say; it can
-//! change nothing else. Who asks is the TLS key, looked up anew for every request. A member
+//! INVARIANT (I2): a request can read own logs, leave cosignatures of what they say, and have the
+//! caller's own audit log witnessed; it can change nothing else. Who asks is the TLS key, looked up anew for every request. A member
 //! outside a channel gets the same 404 as for a channel that does not exist.
 
 mod events;
@@ -20,7 +21,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Limited};
@@ -50,7 +51,7 @@ use crate::problem::Fault;
 /// Full tiles never change, but only members may have them.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 /// Everything else may change with the next entry or withdrawal.
-const FRESH: HeaderValue = HeaderValue::from_static("no-cache");
+pub(crate) const FRESH: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Accepts partners until shutdown.
 ///
@@ -175,14 +176,14 @@ async fn answer(node: Arc<Node>, pin: Pin, request: Request<Incoming>) -> Respon
 /// Who asks. A code means something only within one accord: another accord may give the same code
 /// to somebody else, so each resource is for the member *and* the key that its own accord names.
 #[derive(Clone)]
-struct Caller {
-    code: String,
+pub(crate) struct Caller {
+    pub(crate) code: String,
     pin: Pin,
 }
 
 impl Caller {
     /// The caller's entry in an accord, if the accord gives the code this very key.
-    fn within<'a>(&self, signed: &'a SignedAccord) -> Option<&'a Member> {
+    pub(crate) fn within<'a>(&self, signed: &'a SignedAccord) -> Option<&'a Member> {
         let member = signed.accord().member(&self.code);
         member.filter(|member| member.tls == self.pin)
     }
@@ -201,6 +202,14 @@ async fn route(
     if let Some(name) = path.strip_prefix("/accords/") {
         only(&request, &Method::GET)?;
         return accord(node, caller, name);
+    }
+    if path == "/add-checkpoint" {
+        only(&request, &Method::POST)?;
+        return crate::audit::add_checkpoint(node, caller, request).await;
+    }
+    if let Some(origin) = path.strip_prefix("/witnessed/") {
+        only(&request, &Method::GET)?;
+        return crate::audit::witnessed(node, caller, origin).await;
     }
     let rest = path.strip_prefix("/log/").ok_or_else(Fault::not_found)?;
     let mut parts = rest.splitn(3, '/');
@@ -305,19 +314,7 @@ async fn cosignatures(
     channel: &Channel,
     request: Request<Incoming>,
 ) -> Result<Response, Fault> {
-    let body = Limited::new(request.into_body(), COSIGNATURES_BYTES_MAX).collect();
-    let body = tokio::time::timeout(Duration::from_secs(HEADER_SECS_MAX), body)
-        .await
-        .map_err(|_| {
-            Fault::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "slow",
-                "The request came too slowly",
-                "Send it again.",
-            )
-        })?
-        .map_err(|_| Fault::too_large(COSIGNATURES_BYTES_MAX))?
-        .to_bytes();
+    let body = body(request, COSIGNATURES_BYTES_MAX).await?;
     let text =
         std::str::from_utf8(&body).map_err(|_| Fault::request("The lines are not UTF-8."))?;
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
@@ -379,6 +376,23 @@ async fn cosignatures(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// The request's body, of at most `max` bytes and in good time.
+pub(crate) async fn body(request: Request<Incoming>, max: usize) -> Result<Bytes, Fault> {
+    let body = Limited::new(request.into_body(), max).collect();
+    let body = tokio::time::timeout(Duration::from_secs(HEADER_SECS_MAX), body)
+        .await
+        .map_err(|_| {
+            Fault::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "slow",
+                "The request came too slowly",
+                "Send it again.",
+            )
+        })?
+        .map_err(|_| Fault::too_large(max))?;
+    Ok(body.to_bytes())
+}
+
 fn skip(query: Option<&str>) -> Result<usize, Fault> {
     match query {
         None | Some("") => Ok(0),
@@ -390,7 +404,7 @@ fn skip(query: Option<&str>) -> Result<usize, Fault> {
     }
 }
 
-fn reply(kind: &'static str, cache: HeaderValue, bytes: Vec<u8>) -> Response {
+pub(crate) fn reply(kind: &'static str, cache: HeaderValue, bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

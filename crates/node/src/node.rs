@@ -18,6 +18,7 @@ use tokio::sync::{RwLock as Steady, RwLockReadGuard, broadcast, watch};
 
 use crate::accords::{Accords, Channel, Offered, newly_shown};
 use crate::admin::types::AuditRecord;
+use crate::audit::Ledger;
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -48,6 +49,7 @@ pub struct Node {
     metrics: Metrics,
     peers: Peers,
     reads: Reads,
+    ledger: Ledger,
     pull_turns: Turns,
     automation: AtomicBool,
     automation_from: AtomicU64,
@@ -94,6 +96,7 @@ impl Node {
             metrics: Metrics::new(),
             peers: Peers::default(),
             reads: Reads::default(),
+            ledger: Ledger::default(),
             pull_turns: Turns::default(),
             automation: AtomicBool::new(false),
             automation_from: AtomicU64::new(u64::MAX),
@@ -393,6 +396,11 @@ impl Node {
     /// What partners have read since it was last accounted for.
     pub(crate) fn reads(&self) -> &Reads {
         &self.reads
+    }
+
+    /// What the process remembers about the audit log.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Hears every event of the store from now on.

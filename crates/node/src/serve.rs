@@ -41,7 +41,7 @@ use crate::limits::{
 };
 use crate::node::{Node, blocking, stopped};
 use crate::problem::Fault;
-use crate::{admin, members, pull, release, taxii};
+use crate::{admin, audit, members, pull, release, taxii};
 
 /// The admin socket's file name in the data folder.
 pub const ADMIN_SOCKET: &str = "admin.sock";
@@ -139,6 +139,7 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
         tokio::spawn(release::automate(Arc::clone(&node))),
         tokio::spawn(pull::follow(Arc::clone(&node))),
         tokio::spawn(keep_accounts(Arc::clone(&node))),
+        tokio::spawn(audit::keep_witnessed(Arc::clone(&node))),
     ] {
         tasks.spawn(async move {
             task.await.map_err(|error| NodeError::Stopped {
@@ -175,6 +176,7 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
     if let Err(error) = node.audit(vec![stop]).await {
         tracing::warn!(%error, "the stop could not be accounted for");
     }
+    node.last_witness_round().await;
     drop(std::fs::remove_file(node.config().data.join(ADMIN_SOCKET)));
     ended
 }

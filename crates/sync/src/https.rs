@@ -131,6 +131,27 @@ impl Peer {
             .map(drop)
     }
 
+    /// Sends `body` to `path` and gives the answer's status, whatever it is, and at most `limit`
+    /// bytes of its content: for calls whose refusals say something.
+    ///
+    /// # Errors
+    /// [`FetchError`], but never for a status.
+    pub async fn call(
+        &self,
+        path: &str,
+        body: String,
+        limit: usize,
+    ) -> Result<(u16, Bytes), FetchError> {
+        let mut request = self.request(Method::POST, path, Bytes::from(body))?;
+        let plain = hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
+        request.headers_mut().insert(CONTENT_TYPE, plain);
+        let start = Instant::now();
+        let response = self.raw(request, start + self.patience.grace).await?;
+        let status = response.status().as_u16();
+        let answer = self.read(response.into_body(), start, limit).await?;
+        Ok((status, answer))
+    }
+
     /// The signed accord note as the peer holds it.
     ///
     /// # Errors
@@ -186,20 +207,29 @@ impl Peer {
         request: Request<Full<Bytes>>,
         deadline: Instant,
     ) -> Result<Response<Incoming>, FetchError> {
-        let response = match timeout_at(deadline, self.client.request(request)).await {
-            Err(_) => return Err(FetchError::Slow { bytes: 0 }),
-            Ok(Err(error)) if error.is_connect() => {
-                return Err(FetchError::Unreachable { why: chain(&error) });
-            }
-            Ok(Err(error)) => return Err(FetchError::Broken { why: chain(&error) }),
-            Ok(Ok(response)) => response,
-        };
+        let response = self.raw(request, deadline).await?;
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(FetchError::NotFound),
             status => Err(FetchError::Status {
                 code: status.as_u16(),
             }),
+        }
+    }
+
+    /// Sends a request; the answer's status is for the caller to look at.
+    async fn raw(
+        &self,
+        request: Request<Full<Bytes>>,
+        deadline: Instant,
+    ) -> Result<Response<Incoming>, FetchError> {
+        match timeout_at(deadline, self.client.request(request)).await {
+            Err(_) => Err(FetchError::Slow { bytes: 0 }),
+            Ok(Err(error)) if error.is_connect() => {
+                Err(FetchError::Unreachable { why: chain(&error) })
+            }
+            Ok(Err(error)) => Err(FetchError::Broken { why: chain(&error) }),
+            Ok(Ok(response)) => Ok(response),
         }
     }
 

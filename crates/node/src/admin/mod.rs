@@ -29,18 +29,18 @@ use serde::de::DeserializeOwned;
 
 use crate::auth::Caller;
 use crate::error::NodeError;
-use crate::limits::{ADMIN_BODY_BYTES_MAX, AUDIT_PAGE_MAX};
+use crate::limits::ADMIN_BODY_BYTES_MAX;
 use crate::node::Node;
 use crate::problem::Fault;
 use types::{
-    AccordReport, AuditPage, PullReport, PullRequest, ReleaseReport, ReleaseRequest,
-    WithdrawReport, WithdrawRequest,
+    AccordReport, PullReport, PullRequest, ReleaseReport, ReleaseRequest, WithdrawReport,
+    WithdrawRequest,
 };
 
 type Shared = State<Arc<Node>>;
 
 /// Who asks: on every request of this router.
-type As = Extension<Arc<Caller>>;
+pub(crate) type As = Extension<Arc<Caller>>;
 
 /// Where a request came in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn resources(node: Arc<Node>, door: Door) -> Router {
         .route("/pull", post(pull))
         .route("/accords", get(accords).post(install))
         .route("/accords/{name}", get(accord))
-        .route("/audit", get(audit))
+        .merge(crate::audit::routes())
         .route("/users", get(users::list).post(users::put))
         .route("/users/{name}", delete(users::remove))
         .route("/users/{name}/token", post(users::token))
@@ -145,7 +145,7 @@ fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fault> {
         .map_err(|error| Fault::request(format!("The JSON body cannot be read: {error}.")))
 }
 
-fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Fault> {
+pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Fault> {
     query.map(|Query(query)| query).map_err(|error| {
         Fault::request(format!("The query cannot be read: {}.", error.body_text()))
     })
@@ -244,28 +244,4 @@ async fn install(
         new_signatures: offered.new_signatures,
         note: offered.accord.to_string(),
     }))
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct AuditQuery {
-    from: u64,
-    limit: Option<u64>,
-}
-
-async fn audit(
-    State(node): Shared,
-    Extension(caller): As,
-    wanted: Result<Query<AuditQuery>, QueryRejection>,
-) -> Result<Json<AuditPage>, Fault> {
-    caller.require_one_of(&[Duty::Auditor, Duty::Operator])?;
-    let wanted = query(wanted)?;
-    // A full disk must not keep the operator from reading what is there.
-    if let Err(error) = node.account_reads().await {
-        tracing::warn!(%error, "what partners read could not be accounted for yet");
-    }
-    Ok(Json(
-        node.audit_page(wanted.from, wanted.limit.unwrap_or(AUDIT_PAGE_MAX))
-            .await?,
-    ))
 }

@@ -11,8 +11,8 @@ use policy::Duty;
 use store::{Collection, Count, Head, LogName};
 
 use super::types::{
-    AccordInfo, Alarm, CollectionInfo, EvidenceInfo, LogInfo, MemberInfo, PeerInfo, PeerLog,
-    PullSpent, Status, StoreInfo,
+    AccordInfo, Alarm, AuditStatus, CollectionInfo, EvidenceInfo, LogInfo, MemberInfo, PeerInfo,
+    PeerLog, PullSpent, Status, StoreInfo,
 };
 use super::{As, Shared};
 use crate::config::mode_word;
@@ -43,13 +43,23 @@ pub(super) async fn evidence(
 ) -> Result<Json<Vec<EvidenceInfo>>, Fault> {
     caller.require_one_of(&[Duty::Operator, Duty::Auditor])?;
     let kept = node.read(|store| store.evidence()).await?;
+    let of_audit = node
+        .audit_evidence()
+        .await?
+        .into_iter()
+        .map(|found| EvidenceInfo {
+            at: found.at,
+            log: Some(found.origin),
+            reason: format!("{} remembers another history of this audit log", found.code),
+            text: found.text,
+        });
     let info = kept.into_iter().map(|kept| EvidenceInfo {
         at: Timestamp::from_unix_micros(kept.at).to_string(),
         log: kept.log.map(|log| log.to_string()),
         reason: kept.reason,
         text: String::from_utf8_lossy(&kept.content).into_owned(),
     });
-    Ok(Json(info.collect()))
+    Ok(Json(info.chain(of_audit).collect()))
 }
 
 pub(super) async fn status(
@@ -108,6 +118,17 @@ pub(super) async fn status(
     });
     let (listen_members, listen_national) = node.listening();
     let mut alarms = Vec::new();
+    for found in node.audit_evidence().await? {
+        alarms.push(Alarm {
+            kind: "audit-rewritten".into(),
+            text: format!(
+                "the audit log {} does not continue what was witnessed of it before: records were \
+                 changed or removed, or an old copy of a data folder was put back; look at the evidence",
+                found.origin
+            ),
+            subject: format!("{} ({})", found.origin, found.code),
+        });
+    }
     for (name, head) in &heads {
         if let Some(reason) = &head.refused {
             alarms.push(Alarm {
@@ -157,7 +178,16 @@ pub(super) async fn status(
             text: format!("{conflicts} objects came with other content than is held under their id and version; see the evidence"),
         });
     }
+    let audit_log = node.audit_log();
+    let audit = AuditStatus {
+        size: heads
+            .iter()
+            .find(|(name, _)| *name == audit_log)
+            .map_or(0, |(_, head)| head.size),
+        witnesses: node.witness_infos().await?,
+    };
     Ok(Json(Status {
+        audit,
         member: member_info(&node),
         version: env!("CARGO_PKG_VERSION").into(),
         now: node.now().to_string(),

@@ -14,9 +14,12 @@
 //! [`AccordReport`]; `GET /peers` → `Vec<PeerInfo>`; `POST /pull` ([`PullRequest`]) →
 //! [`PullReport`]; `GET /users` → `Vec<UserInfo>`; `POST /users` ([`UserRequest`]) → [`UserInfo`];
 //! `DELETE /users/{name}` → 204; `POST /users/{name}/token` ([`TokenRequest`]) → [`TokenReply`];
-//! `GET /evidence` → `Vec<EvidenceInfo>`; `GET /audit?from=…&limit=…` → [`AuditPage`].
+//! `GET /evidence` → `Vec<EvidenceInfo>`; `GET /audit?…` ([`AuditQuery`]) → [`AuditPage`];
+//! `GET /audit/export?…` ([`AuditQuery`]) → [`AuditExportPage`]; `POST /audit/verify` →
+//! [`AuditCheck`].
 //! Every error is a [`Problem`] (RFC 9457) with content type `application/problem+json`.
 
+mod audit;
 mod sharing;
 
 use std::collections::BTreeSet;
@@ -24,6 +27,10 @@ use std::collections::BTreeSet;
 use policy::Duty;
 use serde::{Deserialize, Serialize};
 
+pub use audit::{
+    AuditCheck, AuditExportPage, AuditLine, AuditPage, AuditQuery, AuditRecord, AuditStatus,
+    WitnessInfo,
+};
 pub use sharing::{
     AddReport, ObjectRefusal, ObjectResult, ReleaseOutcome, ReleaseReport, ReleaseRequest,
     Selection, WithdrawReport, WithdrawRequest,
@@ -99,12 +106,15 @@ pub struct Status {
     pub peers: Vec<PeerInfo>,
     /// The accords that are installed.
     pub accords: Vec<AccordInfo>,
+    /// The node's own audit log and who has witnessed it.
+    #[serde(default)]
+    pub audit: AuditStatus,
 }
 
 /// Something that needs a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// A stable name: `log-refused`, `store-full`, `peer-unreachable`, `conflict`.
+    /// A stable name: `audit-rewritten`, `log-refused`, `store-full`, `peer-unreachable`, `conflict`.
     pub kind: String,
     /// What it concerns: a log, a peer, a path.
     pub subject: String,
@@ -242,6 +252,12 @@ pub struct ObjectsQuery {
     /// With the objects themselves.
     #[serde(default)]
     pub bodies: bool,
+    /// For what purpose; needed when the answer is about persons.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// Who asks, where the way in does not say it.
+    #[serde(default)]
+    pub who: Option<String>,
 }
 
 /// One page of a collection.
@@ -423,61 +439,6 @@ pub struct EvidenceInfo {
     pub reason: String,
     /// The evidence itself; `kurultai verify` checks it offline.
     pub text: String,
-}
-
-/// Part of the audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditPage {
-    /// Records in the log.
-    pub size: u64,
-    /// The signed checkpoint over them.
-    pub checkpoint: String,
-    /// The records from the asked position on.
-    pub records: Vec<AuditLine>,
-}
-
-/// One record and its position in the audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditLine {
-    /// Its position, from 0.
-    pub index: u64,
-    /// The record.
-    #[serde(flatten)]
-    pub record: AuditRecord,
-}
-
-/// One act that is accounted for. Its canonical JSON is the audit log's entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditRecord {
-    /// When, by the node's clock.
-    pub at: String,
-    /// What: `release`, `refuse`, `wait`, `withdraw`, `accord`, `user`, `token`, `partner-read`,
-    /// `log-refused`, `start`, `stop`.
-    pub what: String,
-    /// Who: a person's name, `automation`, or a member's code.
-    pub who: String,
-    /// The channel or log concerned.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub channel: String,
-    /// Ids of the objects concerned, at most 40 a record.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub objects: Vec<String>,
-    /// How many objects (or requests, for `partner-read`) are concerned.
-    #[serde(default)]
-    pub count: u64,
-    /// Why: the rule, the reasons, the person's own words.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub why: String,
-    /// The policy in force: the accord's name, version and digest, and the national policy's
-    /// version: `pact v1 ab12…; national v3 9f01…`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub policy: String,
-    /// Ids of the policy rules that decided.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<String>,
-    /// For what purpose a person asked about a person.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub purpose: String,
 }
 
 impl AccordInfo {

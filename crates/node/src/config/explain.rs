@@ -84,6 +84,11 @@ impl Config {
                 self.limits.cache_bytes.to_string(),
                 "memory for decompressed bundles",
             ),
+            line(
+                "limits.witness_secs",
+                self.limits.witness_secs.to_string(),
+                "seconds between requests to partners to witness the audit log",
+            ),
         ];
         for rule in &self.release {
             lines.push((
