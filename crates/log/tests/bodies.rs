@@ -185,7 +185,7 @@ fn bundles_made_to_hurt_are_refused() {
     ));
     assert_eq!(
         bodies::decode(&bodies::take(&bomb, 0, 3).unwrap(), 3).unwrap(),
-        vec![vec![]; 3]
+        vec![Vec::<u8>::new(); 3]
     );
 
     // A frame that demands a window of 128 MiB.
