@@ -17,6 +17,8 @@ use serde::Deserialize;
 
 use crate::error::NodeError;
 use crate::limits::{ADD_BODY_BYTES_MAX, CONFIG_BYTES_MAX};
+use people::RawPeople;
+pub use people::{CertificateName, Certificates, Oidc, People};
 
 /// The configuration's file name in the data folder.
 pub const CONFIG_FILE: &str = "kurultai.toml";
@@ -50,6 +52,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Bounds that an operator may want to set.
     pub limits: Limits,
+    /// How people reach this node and prove who they are.
+    pub people: People,
 }
 
 /// Paths of a certificate chain and its private key, both PEM.
@@ -125,6 +129,8 @@ struct Raw {
     log: RawLog,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    people: RawPeople,
 }
 
 #[derive(Deserialize)]
@@ -424,7 +430,9 @@ impl Raw {
             }
             release.push(rule);
         }
+        let people = self.people.check(data, self.national_tls.is_some())?;
         Ok(Config {
+            people,
             code: self.member.code,
             name: self.member.name,
             domain: self.member.domain,
@@ -506,6 +514,7 @@ impl RawRelease {
 }
 
 mod explain;
+mod people;
 
 #[cfg(test)]
 mod tests;

@@ -32,3 +32,31 @@ pub(super) const COLLECTIONS_MAX: usize = 256;
 
 // The longest name and password, a colon and base64's third more must fit beside "Basic ".
 const _: () = assert!((NAME_CHARS_MAX + 1 + PASSWORD_BYTES_MAX) * 4 / 3 + 16 <= HEADER_BYTES_MAX);
+
+/// LIMIT: passkeys of one user: some devices and spares; each is offered to the browser at sign-in.
+pub(super) const PASSKEYS_EACH_MAX: usize = 16;
+
+/// LIMIT: characters of a passkey's name.
+pub(super) const PASSKEY_NAME_CHARS_MAX: usize = 64;
+
+/// LIMIT: seconds in which a passkey or a single sign-on must answer; what browsers allow by
+/// themselves.
+pub(super) const CHALLENGE_SECS_MAX: i64 = 300;
+
+/// LIMIT: challenges open at once, about a kilobyte each; past it the oldest is dropped.
+pub(super) const CHALLENGES_MAX: usize = 1024;
+
+/// LIMIT: groups of one ID token that are looked at.
+pub(super) const GROUPS_MAX: usize = 1024;
+
+/// LIMIT: seconds for which what the single sign-on provider says about itself is believed.
+pub(super) const PROVIDER_SECS_MAX: i64 = 3_600;
+
+/// LIMIT: seconds between two questions to the provider about itself, whatever tokens come.
+pub(super) const PROVIDER_SECS_MIN: i64 = 60;
+
+/// LIMIT: bytes of one answer of the provider; key sets are a few kilobytes.
+pub(super) const PROVIDER_BYTES_MAX: usize = 1 << 20;
+
+/// LIMIT: seconds for one answer of the provider; a person is waiting.
+pub(super) const PROVIDER_WAIT_SECS: u64 = 10;

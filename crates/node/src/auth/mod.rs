@@ -14,9 +14,13 @@
 //! decided by the one that asks, from [`Caller`].
 
 mod caller;
+pub mod certificate;
 mod duties;
 mod limits;
+pub mod oidc;
+pub mod passkey;
 mod password;
+mod provider;
 pub(crate) mod secret;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,498 @@
+//! Passkeys (WebAuthn Level 3): registering them and signing in with one.
+//!
+//! A passkey proves two things at once, that the person holds the device and that the device knew
+//! the person, so it stands alone, without a password. The protocol is `webauthn-rs`'s; here is what
+//! surrounds it: which passkeys a user has (settings `passkey/<user>/<digest of the credential>`),
+//! the challenges that are open, and the counters.
+//!
+//! INVARIANT: a challenge is answered at most once, within minutes, and its state never leaves the
+//! node. INVARIANT: a counter only grows; one that does not shows a copied key and is refused
+//! ([`PasskeyError::Copied`], which the caller accounts for).
+//!
+//! A name without passkeys gets a challenge like any other, so that nobody learns from it who has
+//! an account here. All calls but [`Passkeys::new`] read or write the store and block.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use openidconnect::url::Url;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::{Command, Seq, Store, StoreError};
+use uuid::Uuid;
+use webauthn_rs::prelude::{
+    Passkey, PasskeyAuthentication, PasskeyRegistration, PublicKeyCredential,
+    RegisterPublicKeyCredential, Webauthn, WebauthnBuilder, WebauthnError,
+};
+
+use super::limits::{
+    CHALLENGE_SECS_MAX, CHALLENGES_MAX, PASSKEY_NAME_CHARS_MAX, PASSKEYS_EACH_MAX,
+};
+use super::secret;
+use crate::clock::Clock;
+
+const PASSKEY: &str = "passkey/";
+
+/// The users' passkeys and the challenges that are open.
+pub struct Passkeys {
+    store: Store,
+    clock: Clock,
+    site: Result<Webauthn, NoSite>,
+    open: Mutex<HashMap<String, Challenge>>,
+    /// Held while a passkey is read, judged and written, so that two answers cannot both be first.
+    writing: Mutex<()>,
+    /// Makes the credential ids that are shown for names without passkeys.
+    decoys: secret::Key,
+}
+
+/// Why there can be no passkeys on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSite {
+    /// The configuration states no origin.
+    NoOrigin,
+    /// The origin names an address instead of a host.
+    NoName,
+}
+
+/// Why a passkey was not registered or not accepted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PasskeyError {
+    /// This node has no passkeys.
+    NoSite(NoSite),
+    /// The challenge is unknown, answered already, or too old.
+    Gone,
+    /// The answer is malformed or does not fit the challenge.
+    Wrong,
+    /// The passkey's counter did not grow: there may be a second copy of its key.
+    Copied {
+        /// Whose passkey it is.
+        user: String,
+        /// The passkey's name.
+        passkey: String,
+    },
+    /// The passkey is registered already.
+    Known,
+    /// The user has as many passkeys as one may have.
+    TooMany,
+    /// The passkey's name is empty, too long or has control characters.
+    BadName,
+    /// The store could not answer.
+    Store(StoreError),
+}
+
+/// A passkey, for its owner to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasskeyInfo {
+    /// What identifies it among the user's passkeys.
+    pub id: String,
+    /// The name its owner gave it.
+    pub name: String,
+    /// When it was registered (RFC 3339).
+    pub created: String,
+    /// When it was last used (RFC 3339).
+    pub used: Option<String>,
+}
+
+/// What a browser is asked, and the ticket to answer with.
+#[derive(Clone, Debug, Serialize)]
+pub struct Asked {
+    /// To be sent back with the answer.
+    pub ticket: String,
+    /// The options for `navigator.credentials` (`{"publicKey": …}`).
+    pub options: Value,
+}
+
+/// A passkey as the store keeps it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    name: String,
+    created: String,
+    used: Option<String>,
+    credential: Passkey,
+}
+
+struct Challenge {
+    until: Seq,
+    user: String,
+    state: State,
+}
+
+enum State {
+    Register(Box<PasskeyRegistration>),
+    SignIn(Box<PasskeyAuthentication>),
+    /// For a name without passkeys; no answer to it is right.
+    Nobody,
+}
+
+impl Passkeys {
+    /// The passkeys that `store` holds, for browsers at `origin`.
+    pub fn new(store: Store, clock: Clock, origin: Option<&Url>, title: &str) -> Passkeys {
+        Passkeys {
+            store,
+            clock,
+            site: site(origin, title),
+            open: Mutex::new(HashMap::new()),
+            writing: Mutex::new(()),
+            decoys: secret::random(),
+        }
+    }
+
+    /// Whether this node can have passkeys at all.
+    ///
+    /// # Errors
+    /// The reason, in words for the operator.
+    pub fn available(&self) -> Result<(), NoSite> {
+        self.site.as_ref().map(drop).map_err(|why| *why)
+    }
+
+    /// Asks a signed-in user's browser to make a passkey.
+    ///
+    /// # Errors
+    /// When this node has no passkeys, the user has too many, or the store cannot be read.
+    pub fn begin_registration(&self, user: &str) -> Result<Asked, PasskeyError> {
+        let site = self.site()?;
+        let held = self.kept(user)?;
+        if held.len() >= PASSKEYS_EACH_MAX {
+            return Err(PasskeyError::TooMany);
+        }
+        let exclude = held
+            .iter()
+            .map(|(_, kept)| kept.credential.cred_id().clone())
+            .collect();
+        let handle = Uuid::new_v5(&Uuid::NAMESPACE_OID, user.as_bytes());
+        let (options, state) =
+            site.start_passkey_registration(handle, user, user, Some(exclude))?;
+        self.ask(user, State::Register(Box::new(state)), as_json(&options)?)
+    }
+
+    /// Keeps the passkey that the user's browser made.
+    ///
+    /// # Errors
+    /// When the ticket is not this user's open one, the answer does not fit it, the passkey is
+    /// known already, or the store refuses.
+    pub fn finish_registration(
+        &self,
+        user: &str,
+        ticket: &str,
+        name: &str,
+        answer: &[u8],
+    ) -> Result<PasskeyInfo, PasskeyError> {
+        let site = self.site()?;
+        let name = name.trim();
+        if name.is_empty()
+            || name.chars().count() > PASSKEY_NAME_CHARS_MAX
+            || name.chars().any(char::is_control)
+        {
+            return Err(PasskeyError::BadName);
+        }
+        let challenge = self.take(ticket)?;
+        let State::Register(state) = challenge.state else {
+            return Err(PasskeyError::Gone);
+        };
+        if challenge.user != user {
+            return Err(PasskeyError::Gone);
+        }
+        let answer: RegisterPublicKeyCredential =
+            serde_json::from_slice(answer).map_err(|_| PasskeyError::Wrong)?;
+        let credential = site.finish_passkey_registration(&answer, &state)?;
+        let _writing = self.writing();
+        let id = secret::digest(credential.cred_id().as_slice());
+        // An id that another account has already would let either sign in as the other.
+        let known = self.store.scan(PASSKEY)?;
+        if known
+            .iter()
+            .any(|(key, _)| key.rsplit('/').next() == Some(&id))
+        {
+            return Err(PasskeyError::Known);
+        }
+        if self.kept(user)?.len() >= PASSKEYS_EACH_MAX {
+            return Err(PasskeyError::TooMany);
+        }
+        let kept = Kept {
+            name: name.into(),
+            created: self.clock.now().to_string(),
+            used: None,
+            credential,
+        };
+        self.save(&key(user, &id), Some(&kept))?;
+        Ok(kept.info(id))
+    }
+
+    /// Asks whoever says to be `user` for one of the user's passkeys.
+    ///
+    /// # Errors
+    /// When this node has no passkeys or the store cannot be read.
+    pub fn begin_sign_in(&self, user: &str) -> Result<Asked, PasskeyError> {
+        let site = self.site()?;
+        let held = self.kept(user)?;
+        if held.is_empty() {
+            return self.ask(user, State::Nobody, self.decoy(site, user));
+        }
+        let credentials: Vec<Passkey> = held.into_iter().map(|(_, kept)| kept.credential).collect();
+        let (options, state) = site.start_passkey_authentication(&credentials)?;
+        self.ask(user, State::SignIn(Box::new(state)), as_json(&options)?)
+    }
+
+    /// The user whose passkey answered.
+    ///
+    /// # Errors
+    /// When the ticket is not open, the answer does not fit it, the passkey is not the user's any
+    /// more, its counter did not grow, or the store refuses.
+    pub fn finish_sign_in(&self, ticket: &str, answer: &[u8]) -> Result<String, PasskeyError> {
+        let site = self.site()?;
+        let Challenge { user, state, .. } = self.take(ticket)?;
+        let State::SignIn(state) = state else {
+            return Err(PasskeyError::Wrong);
+        };
+        let answer: PublicKeyCredential =
+            serde_json::from_slice(answer).map_err(|_| PasskeyError::Wrong)?;
+        let id = secret::digest(answer.get_credential_id());
+        let _writing = self.writing();
+        let key = key(&user, &id);
+        let Some(mut kept) = self.load(&key)? else {
+            return Err(PasskeyError::Wrong);
+        };
+        let copied = |kept: &Kept| PasskeyError::Copied {
+            user: user.clone(),
+            passkey: kept.name.clone(),
+        };
+        let result = match site.finish_passkey_authentication(&answer, &state) {
+            Err(WebauthnError::CredentialPossibleCompromise) => return Err(copied(&kept)),
+            other => other?,
+        };
+        // The library compared with the counter as it was when the challenge was made; another
+        // answer may have come in between.
+        let before = counter(&kept.credential)?;
+        if result.counter() > 0 && result.counter() <= before {
+            return Err(copied(&kept));
+        }
+        kept.credential
+            .update_credential(&result)
+            .ok_or(PasskeyError::Wrong)?;
+        kept.used = Some(self.clock.now().to_string());
+        self.save(&key, Some(&kept))?;
+        Ok(user)
+    }
+
+    /// A user's passkeys, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn list(&self, user: &str) -> Result<Vec<PasskeyInfo>, PasskeyError> {
+        let mut list: Vec<PasskeyInfo> = self
+            .kept(user)?
+            .into_iter()
+            .map(|(id, kept)| kept.info(id))
+            .collect();
+        list.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+        Ok(list)
+    }
+
+    /// Removes one of a user's passkeys and says its name; `None` when there is none of this id.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn remove(&self, user: &str, id: &str) -> Result<Option<String>, PasskeyError> {
+        let _writing = self.writing();
+        let Some(kept) = self.load(&key(user, id))? else {
+            return Ok(None);
+        };
+        self.save(&key(user, id), None)?;
+        Ok(Some(kept.name))
+    }
+
+    fn site(&self) -> Result<&Webauthn, PasskeyError> {
+        self.site.as_ref().map_err(|why| PasskeyError::NoSite(*why))
+    }
+
+    /// Opens a challenge.
+    fn ask(&self, user: &str, state: State, options: Value) -> Result<Asked, PasskeyError> {
+        let ticket = secret::encode(&secret::random::<32>());
+        let now = self.clock.micros();
+        let mut open = self.open();
+        if open.len() >= CHALLENGES_MAX {
+            open.retain(|_, challenge| challenge.until > now);
+        }
+        if open.len() >= CHALLENGES_MAX {
+            // A flood of requests must not keep people out: the oldest goes.
+            let oldest = open
+                .iter()
+                .min_by_key(|(_, challenge)| challenge.until)
+                .map(|(ticket, _)| ticket.clone());
+            oldest.map(|ticket| open.remove(&ticket));
+        }
+        let challenge = Challenge {
+            until: now.saturating_add(CHALLENGE_SECS_MAX * 1_000_000),
+            user: user.to_owned(),
+            state,
+        };
+        open.insert(ticket.clone(), challenge);
+        Ok(Asked { ticket, options })
+    }
+
+    /// Closes a challenge, whatever becomes of its answer.
+    fn take(&self, ticket: &str) -> Result<Challenge, PasskeyError> {
+        let challenge = self.open().remove(ticket).ok_or(PasskeyError::Gone)?;
+        let now = self.clock.micros();
+        let opened = challenge.until - CHALLENGE_SECS_MAX * 1_000_000;
+        if (opened..challenge.until).contains(&now) {
+            Ok(challenge)
+        } else {
+            Err(PasskeyError::Gone)
+        }
+    }
+
+    /// What a name without passkeys is shown: the same credential id each time.
+    fn decoy(&self, site: &Webauthn, user: &str) -> Value {
+        let id = secret::mac(&self.decoys, &[b"passkey", user.as_bytes()]);
+        json!({"publicKey": {
+            "challenge": secret::encode(&secret::random::<32>()),
+            "timeout": CHALLENGE_SECS_MAX * 1000,
+            "rpId": site.get_allowed_origins().first().and_then(|origin| origin.domain()),
+            "allowCredentials": [{"type": "public-key", "id": secret::encode(&id)}],
+            "userVerification": "required",
+        }})
+    }
+
+    fn kept(&self, user: &str) -> Result<Vec<(String, Kept)>, PasskeyError> {
+        // A user name has no slash, so this prefix has no other user's keys.
+        let prefix = format!("{PASSKEY}{user}/");
+        let rows = self.store.scan(&prefix)?.into_iter();
+        rows.map(|(key, value)| Ok((key[prefix.len()..].to_owned(), parse(&key, &value)?)))
+            .collect()
+    }
+
+    fn load(&self, key: &str) -> Result<Option<Kept>, PasskeyError> {
+        self.store
+            .get(key)?
+            .map(|value| parse(key, &value))
+            .transpose()
+    }
+
+    fn save(&self, key: &str, kept: Option<&Kept>) -> Result<(), PasskeyError> {
+        let value = kept.map(serde_json::to_vec).transpose();
+        let value = value.map_err(|cause| corrupt(key, &cause))?;
+        self.store.execute(Command::Put {
+            key: key.to_owned(),
+            value,
+        })?;
+        Ok(())
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, Challenge>> {
+        // Each statement leaves the map whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn info(self, id: String) -> PasskeyInfo {
+        PasskeyInfo {
+            id,
+            name: self.name,
+            created: self.created,
+            used: self.used,
+        }
+    }
+}
+
+/// The relying party of browsers at `origin`: its host name, and exactly that origin.
+fn site(origin: Option<&Url>, title: &str) -> Result<Webauthn, NoSite> {
+    let origin = origin.ok_or(NoSite::NoOrigin)?;
+    let host = origin.domain().ok_or(NoSite::NoName)?;
+    WebauthnBuilder::new(host, origin)
+        .map(|builder| builder.rp_name(title))
+        .and_then(WebauthnBuilder::build)
+        .map_err(|_| NoSite::NoName)
+}
+
+/// The counter that a passkey showed last. `webauthn-rs` keeps it to itself but writes it out.
+fn counter(credential: &Passkey) -> Result<u32, PasskeyError> {
+    let value = as_json(credential)?;
+    let counter = value.pointer("/cred/counter").and_then(Value::as_u64);
+    counter
+        .and_then(|counter| u32::try_from(counter).ok())
+        .ok_or(PasskeyError::Wrong)
+}
+
+fn as_json(value: &impl Serialize) -> Result<Value, PasskeyError> {
+    serde_json::to_value(value).map_err(|_| PasskeyError::Wrong)
+}
+
+fn key(user: &str, id: &str) -> String {
+    format!("{PASSKEY}{user}/{id}")
+}
+
+fn parse(key: &str, value: &[u8]) -> Result<Kept, PasskeyError> {
+    serde_json::from_slice(value).map_err(|cause| corrupt(key, &cause))
+}
+
+fn corrupt(key: &str, cause: &serde_json::Error) -> PasskeyError {
+    PasskeyError::Store(StoreError::Corrupt {
+        place: format!("The setting {key}"),
+        problem: cause.to_string(),
+    })
+}
+
+impl From<StoreError> for PasskeyError {
+    fn from(error: StoreError) -> PasskeyError {
+        PasskeyError::Store(error)
+    }
+}
+
+impl From<WebauthnError> for PasskeyError {
+    fn from(error: WebauthnError) -> PasskeyError {
+        tracing::debug!(%error, "a passkey's answer was refused");
+        PasskeyError::Wrong
+    }
+}
+
+impl fmt::Display for NoSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoSite::NoOrigin => {
+                "This node has no passkeys, because its configuration does not say which address \
+                 browsers use: set origin under [people]."
+            }
+            NoSite::NoName => {
+                "This node has no passkeys, because browsers tie them to a host name and origin \
+                 under [people] has a bare address: use a name there."
+            }
+        })
+    }
+}
+
+impl fmt::Display for PasskeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PasskeyError::NoSite(why) => why.fmt(f),
+            PasskeyError::Gone => f.write_str("The passkey was asked for too long ago: try again."),
+            PasskeyError::Wrong => {
+                f.write_str("The passkey was not accepted: try again, or sign in another way.")
+            }
+            PasskeyError::Copied { .. } => f.write_str(
+                "The passkey was refused, because there may be a second copy of it: sign in \
+                 another way, remove it and tell the operator.",
+            ),
+            PasskeyError::Known => f.write_str("This passkey is registered already."),
+            PasskeyError::TooMany => write!(
+                f,
+                "One account has at most {PASSKEYS_EACH_MAX} passkeys: remove one first."
+            ),
+            PasskeyError::BadName => write!(
+                f,
+                "A passkey's name has 1 to {PASSKEY_NAME_CHARS_MAX} characters: choose another."
+            ),
+            PasskeyError::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PasskeyError {}
+impl std::error::Error for NoSite {}
