@@ -71,8 +71,8 @@ enum Command {
     Status(commands::status::Status),
     /// Evidence kept against logs that were refused
     Evidence(commands::evidence::Evidence),
-    /// This node's own account of every act
-    Audit(commands::evidence::Audit),
+    /// This node's own account of every act: look, export with proofs, check
+    Audit(commands::audit::Audit),
     /// Check a log, an accord or a piece of evidence offline, believing nobody
     Verify(verify::Verify),
     /// Explain the effective configuration and what is wrong with it

@@ -2,6 +2,7 @@
 
 pub(crate) mod accord;
 pub(crate) mod add;
+pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod draft;
 pub(crate) mod evidence;

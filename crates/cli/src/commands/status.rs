@@ -101,6 +101,22 @@ fn print(report: &Report, running: bool) {
         ]);
     }
     table.print();
+    show::line(format!(
+        "audit log: {}",
+        show::count(report.audit.size, "record")
+    ));
+    let mut table = show::Table::new(&["witness", "records", "at", "last failure"]);
+    for witness in &report.audit.witnesses {
+        table.row(vec![
+            witness.code.clone(),
+            witness.size.map(show::thousands).unwrap_or_default(),
+            witness.at.clone().unwrap_or_default(),
+            witness.error.clone().unwrap_or_default(),
+        ]);
+    }
+    if !table.is_empty() {
+        table.print();
+    }
     show::line("partners");
     peer::print(&report.peers, running);
 }

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use log::note::Note;
 use log::tile::{Kind, TILE_WIDTH, TilePath};
 use log::{Checkpoint, Entry, Hash, Tree, merkle};
+use node::audit::RecordOrder;
 
 use super::report::{LogReport, Signed};
 use super::ring::{Known, Ring};
@@ -70,6 +71,8 @@ pub(crate) async fn check(source: &mut impl Source, ring: &Ring) -> Result<LogRe
 struct Fsck {
     report: LogReport,
     audit: bool,
+    /// Form and order of the records of an audit log.
+    order: RecordOrder,
     /// The tree over the entries (where they cannot be read: over the hash tiles).
     by_entries: Tree,
     /// The tree over the lowest hash tiles (where they cannot be read: over the entries).
@@ -377,9 +380,9 @@ impl Fsck {
         for (at, bytes) in entries.iter().enumerate().take(usize::from(wanted)) {
             let number = index * TILE_WIDTH + at as u64;
             let entry = if self.audit {
-                if !matches!(model::is_canonical(bytes), Ok(true)) {
+                if let Err(problem) = self.order.check(bytes) {
                     self.report
-                        .find(&name, format!("record {number} is not canonical JSON"));
+                        .find(&name, format!("record {number} {problem}"));
                 }
                 None
             } else {

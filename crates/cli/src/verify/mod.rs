@@ -4,6 +4,7 @@
 //! keys that the operator names. Each kind of thing has one checker (`fsck` for logs, `paper` for
 //! single files); this file finds out what it was given and prints what they found.
 
+pub(crate) mod export;
 mod fsck;
 mod paper;
 mod remote;

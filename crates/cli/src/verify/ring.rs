@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use log::LogKeys;
 use log::note::{KeyKind, VerifierKey};
 use node::Config;
-use policy::SignedAccord;
+use policy::{Member, SignedAccord};
 
 use crate::exit::Failure;
 
@@ -124,6 +124,14 @@ impl Ring {
         for signed in &self.accords {
             let accord = signed.accord();
             for member in &accord.members {
+                if node::audit::audit_origin(&member.domain) == origin {
+                    return Some(Known {
+                        keys: node::audit::audit_keys(member)?,
+                        witnesses: self.others(member),
+                        member: Some(member.code.clone()),
+                        own: self.own.as_ref().is_some_and(|own| own.code == member.code),
+                    });
+                }
                 for channel in accord
                     .channels
                     .iter()
@@ -146,6 +154,22 @@ impl Ring {
             }
         }
         None
+    }
+
+    /// The witness keys of every other member of any accord here: all of them may have witnessed a
+    /// member's audit log.
+    fn others(&self, member: &Member) -> Vec<VerifierKey> {
+        let mut keys: Vec<VerifierKey> = Vec::new();
+        for other in self
+            .accords
+            .iter()
+            .flat_map(|signed| &signed.accord().members)
+        {
+            if other.code != member.code && !keys.contains(&other.witness) {
+                keys.push(other.witness.clone());
+            }
+        }
+        keys
     }
 
     /// The log that a node keeps about itself is signed by its own log keys.
