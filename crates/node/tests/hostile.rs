@@ -17,6 +17,8 @@ async fn state(running: &Running) -> String {
     status.now.clear();
     status.store.bytes_on_disk = 0;
     status.peers.clear();
+    // Witnessing goes on meanwhile.
+    status.audit = Default::default();
     let users: Vec<UserInfo> = running.get("/users").await;
     let mut audit: AuditPage = running.get("/audit").await;
     audit

@@ -89,6 +89,11 @@ fn data(folder: &TempDir) -> PathBuf {
 }
 
 impl Prepared {
+    /// Where the node's data is. The folder goes when this does, unless it is kept here.
+    pub(crate) fn folder(&self) -> Arc<TempDir> {
+        Arc::clone(&self.folder)
+    }
+
     /// Opens and serves the node, with an accord installed and ratified first.
     pub(crate) async fn start(self, accord: Option<&str>) -> Running {
         self.start_with(accord, |options| options).await
