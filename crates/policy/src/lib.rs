@@ -17,6 +17,7 @@ mod authority;
 mod check;
 mod decide;
 mod error;
+mod fault;
 mod limits;
 mod release;
 mod signed;
@@ -27,6 +28,7 @@ pub use admit::admissible;
 pub use authority::{Duty, NoDuty};
 pub use decide::{Decision, ReleaseMode, Trigger, decide};
 pub use error::AccordError;
+pub use fault::PolicyError;
 pub use limits::{
     ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, KINDS_MAX, MEMBERS_MAX,
     NAME_CHARS_MAX, NOTE_BYTES_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, TITLE_CHARS_MAX,
