@@ -27,6 +27,28 @@ pub enum ReleaseMode {
     },
 }
 
+impl ReleaseMode {
+    /// Why automation may not release this, in words; absent when it is within the bounds.
+    pub(crate) fn outside(&self, subject: &Subject<'_>) -> Option<String> {
+        match self {
+            ReleaseMode::Manual => {
+                Some("the channel is in manual mode, so a person has to release".to_owned())
+            }
+            ReleaseMode::Auto { kinds, .. } if !kinds.allows(subject.kind) => Some(format!(
+                "automatic release does not cover {}, so a person has to release",
+                subject.kind
+            )),
+            ReleaseMode::Auto { ceiling, .. } if subject.label.tlp > *ceiling => Some(format!(
+                "automatic release ends at {} and the object is {}, \
+                 so a person has to release",
+                tlp_word(*ceiling),
+                tlp_word(subject.label.tlp)
+            )),
+            ReleaseMode::Auto { .. } => None,
+        }
+    }
+}
+
 /// Who asks for the release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {

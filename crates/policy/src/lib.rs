@@ -13,13 +13,14 @@
 
 mod accord;
 mod admit;
-mod authority;
+pub mod authority;
 mod check;
 mod decide;
 mod error;
 mod fault;
 mod limits;
 mod release;
+mod set;
 mod signed;
 mod text;
 
@@ -35,4 +36,5 @@ pub use limits::{
     URL_CHARS_MAX,
 };
 pub use release::{InForce, Subject, Withheld, releasable};
+pub use set::PolicySet;
 pub use signed::SignedAccord;
