@@ -13,7 +13,9 @@ use policy::{InForce, Kinds, PolicySet, ReleaseMode};
 use support::{SIX, accord, label, ratified};
 
 fn shipped() -> Authority {
-    PolicySet::shipped().expect("the shipped set loads").authority(0)
+    PolicySet::shipped()
+        .expect("the shipped set loads")
+        .authority(0)
 }
 
 fn person(duties: &[Duty]) -> Person {
@@ -53,7 +55,7 @@ fn auto() -> ReleaseMode {
 /// Asks about a label in the channel `all`.
 fn decide(facts: &Facts<'_>, principal: &Principal<'_>, circumstances: &Circumstances) -> Decision {
     let signed = ratified(accord(&SIX), &SIX);
-    let in_force: InForce<'_> = signed.in_force("all").expect("a channel in force");
+    let in_force: InForce<'_> = signed.channel_in_force("all").expect("a channel in force");
     shipped().decide(facts, &in_force, principal, circumstances)
 }
 
@@ -62,7 +64,10 @@ fn indicators_leave_by_themselves_and_releasers_release_by_hand() {
     let now = at("2026-03-02T08:00:00Z");
     let green = label(Tlp::Green, None);
     let decision = decide(&indicator(&green), &Principal::Automation(&auto()), &now);
-    assert!(decision.rule_ids().contains(&"indicators-automatically"), "{decision:?}");
+    assert!(
+        decision.rule_ids().contains(&"indicators-automatically"),
+        "{decision:?}"
+    );
     assert_eq!(decision.outcome(), Outcome::Permit);
     let manual = decide(
         &indicator(&green),
