@@ -19,6 +19,7 @@ mod decide;
 mod error;
 mod fault;
 mod limits;
+mod outgoing;
 mod release;
 mod set;
 mod signed;
@@ -34,6 +35,11 @@ pub use limits::{
     ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, KINDS_MAX, MEMBERS_MAX,
     NAME_CHARS_MAX, NOTE_BYTES_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, TITLE_CHARS_MAX,
     URL_CHARS_MAX,
+};
+pub use outgoing::{
+    Change, DiffLine, EXTENSION_PADDING, Finding, FindingKind, LeakRules, Names, Profile, Profiles,
+    RedactError, Redacted, RefState, RulesError, Scrub, ScrubError, derived_id, diff, leaks,
+    redact, rest_id, scrub,
 };
 pub use release::{InForce, Subject, Withheld, releasable};
 pub use set::PolicySet;
