@@ -38,8 +38,8 @@ pub use limits::{
 };
 pub use outgoing::{
     Change, DiffLine, EXTENSION_PADDING, Finding, FindingKind, LeakRules, Names, Profile, Profiles,
-    RedactError, Redacted, RefState, RulesError, Scrub, ScrubError, derived_id, diff, leaks,
-    redact, rest_id, scrub,
+    RedactError, Redacted, RefState, Scrub, ScrubError, derived_id, diff, leaks, redact, rest_id,
+    scrub,
 };
 pub use release::{InForce, Subject, Withheld, releasable};
 pub use set::PolicySet;

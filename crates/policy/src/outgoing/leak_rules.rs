@@ -9,9 +9,12 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::RulesError;
 use super::addresses;
 use super::fold::{Case, Folded};
+use crate::fault::PolicyError;
+
+/// The file of a policy set that holds the rules.
+const FILE: &str = "leak.toml";
 
 /// LIMIT: bytes of the rules; room for the terms of a service.
 const TEXT_BYTES_MAX: usize = 4 << 20;
@@ -100,12 +103,12 @@ impl LeakRules {
     ///
     /// # Errors
     /// The first fault, with its place.
-    pub fn parse(text: &str) -> Result<LeakRules, RulesError> {
+    pub fn parse(text: &str) -> Result<LeakRules, PolicyError> {
         if text.len() > TEXT_BYTES_MAX {
             let why = format!("the leak rules have more than {TEXT_BYTES_MAX} bytes");
-            return Err(RulesError::at(text, 0, why));
+            return Err(PolicyError::at(FILE, text, 0, why));
         }
-        let raw = toml::from_str(text).map_err(|error| RulesError::toml(text, &error))?;
+        let raw = toml::from_str(text).map_err(|error| PolicyError::toml(FILE, text, &error))?;
         LeakRules::from_raw(text, raw)
     }
 
@@ -125,7 +128,7 @@ impl LeakRules {
         }
     }
 
-    fn from_raw(text: &str, raw: RawRules) -> Result<LeakRules, RulesError> {
+    fn from_raw(text: &str, raw: RawRules) -> Result<LeakRules, PolicyError> {
         let mut rules = LeakRules {
             unreleased: raw.references.unreleased.blocks(),
             unknown: raw.references.unknown.blocks(),
@@ -141,7 +144,7 @@ impl LeakRules {
                 let term = term.get_ref();
                 if rules.terms.len() >= TERMS_MAX {
                     let why = format!("there are more than {TERMS_MAX} terms");
-                    return Err(RulesError::at(text, place, why));
+                    return Err(PolicyError::at(FILE, text, place, why));
                 }
                 let letters = term.chars().filter(|c| c.is_alphanumeric()).count();
                 for case in [Case::Capital, Case::Small] {
@@ -149,7 +152,7 @@ impl LeakRules {
                     if letters < TERM_LETTERS_MIN || pattern.is_empty() {
                         let why =
                             format!("a term has at least {TERM_LETTERS_MIN} letters or digits");
-                        return Err(RulesError::at(text, place, why));
+                        return Err(PolicyError::at(FILE, text, place, why));
                     }
                     folded.push(pattern);
                     rules.patterns.push((rules.terms.len(), case));
@@ -166,7 +169,7 @@ impl LeakRules {
         if !folded.is_empty() {
             let automaton = AhoCorasick::new(&folded);
             let automaton =
-                automaton.map_err(|error| RulesError::at(text, 0, error.to_string()))?;
+                automaton.map_err(|error| PolicyError::at(FILE, text, 0, error.to_string()))?;
             rules.automaton = Some(automaton);
         }
         if raw.hosts.reserved {
@@ -192,7 +195,7 @@ impl LeakRules {
                     let why = format!(
                         "{list} are at most {PLACES_MAX} host names without spaces, one part for names"
                     );
-                    return Err(RulesError::at(text, place, why));
+                    return Err(PolicyError::at(FILE, text, place, why));
                 }
                 into.push(name.to_owned());
             }
@@ -209,7 +212,7 @@ impl LeakRules {
             );
             rules
                 .networks
-                .push(net.ok_or_else(|| RulesError::at(text, place, why))?);
+                .push(net.ok_or_else(|| PolicyError::at(FILE, text, place, why))?);
         }
         Ok(rules)
     }

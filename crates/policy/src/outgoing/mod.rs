@@ -28,8 +28,6 @@ mod required;
 mod scrub;
 mod stix_pattern;
 
-use std::fmt;
-
 use hmac::{Hmac, KeyInit, Mac};
 use model::{Id, Timestamp};
 use sha2::Sha256;
@@ -78,45 +76,3 @@ pub fn derived_id(key: &[u8; 32], context: &str, id: &Id) -> Id {
     // The type name is that of an id that exists, so it is well formed.
     Id::from_parts(id.type_name(), uuid.into_bytes()).unwrap_or_else(|_| id.clone())
 }
-
-/// Why a text of redaction profiles or leak rules was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RulesError {
-    /// Line of the fault, counted from 1.
-    pub line: usize,
-    /// Column of the fault in characters, counted from 1.
-    pub column: usize,
-    /// What is wrong there and what would be right.
-    pub why: String,
-}
-
-impl RulesError {
-    /// A fault at a byte offset of the text.
-    pub(crate) fn at(text: &str, offset: usize, why: impl Into<String>) -> RulesError {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        RulesError {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            why: why.into(),
-        }
-    }
-
-    /// What the TOML reader said.
-    pub(crate) fn toml(text: &str, error: &toml::de::Error) -> RulesError {
-        let at = error.span().map_or(0, |span| span.start);
-        RulesError::at(text, at, error.message().replace('\n', " "))
-    }
-}
-
-impl fmt::Display for RulesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "line {}, column {}: {}",
-            self.line, self.column, self.why
-        )
-    }
-}
-
-impl std::error::Error for RulesError {}

@@ -11,10 +11,13 @@ use model::Tlp;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::RulesError;
 use super::generalise::{Area, Unit};
 use super::path::Path;
 use super::required;
+use crate::fault::PolicyError;
+
+/// The file of a policy set that holds profiles.
+const FILE: &str = "redact.toml";
 
 /// LIMIT: bytes of a text of profiles; people have to read and approve it.
 const TEXT_BYTES_MAX: usize = 256 << 10;
@@ -101,12 +104,13 @@ impl Profiles {
     ///
     /// # Errors
     /// The first fault, with its place.
-    pub fn parse(text: &str) -> Result<Profiles, RulesError> {
+    pub fn parse(text: &str) -> Result<Profiles, PolicyError> {
         if text.len() > TEXT_BYTES_MAX {
             let why = format!("the profiles have more than {TEXT_BYTES_MAX} bytes");
-            return Err(RulesError::at(text, 0, why));
+            return Err(PolicyError::at(FILE, text, 0, why));
         }
-        let raw: Raw = toml::from_str(text).map_err(|error| RulesError::toml(text, &error))?;
+        let raw: Raw =
+            toml::from_str(text).map_err(|error| PolicyError::toml(FILE, text, &error))?;
         let mut profiles = BTreeMap::new();
         let mut torn = Vec::new();
         for (name, profile) in raw.profile {
@@ -114,16 +118,16 @@ impl Profiles {
             let name = name.into_inner();
             if !is_name(&name) {
                 let why = "a profile's name is 1 to 64 of a-z, 0-9 and hyphen";
-                return Err(RulesError::at(text, at, why));
+                return Err(PolicyError::at(FILE, text, at, why));
             }
             if profile.rule.len() > RULES_MAX {
                 let why = format!("a profile has at most {RULES_MAX} rules");
-                return Err(RulesError::at(text, at, why));
+                return Err(PolicyError::at(FILE, text, at, why));
             }
             let mut rules = Vec::new();
             for rule in profile.rule {
                 let at = rule.span().start;
-                let fault = |why: String| RulesError::at(text, at, why);
+                let fault = |why: String| PolicyError::at(FILE, text, at, why);
                 let (rule, rest) = rule.into_inner().read().map_err(fault)?;
                 if let Some(rest) = rest {
                     torn.push((name.clone(), rules.len(), rest, at));
@@ -135,7 +139,7 @@ impl Profiles {
         }
         let plain = profiles.clone();
         for (name, index, rest, at) in torn {
-            let fault = |why: String| RulesError::at(text, at, why);
+            let fault = |why: String| PolicyError::at(FILE, text, at, why);
             let stricter = plain
                 .get(&rest)
                 .ok_or_else(|| fault(format!("there is no profile {rest:?} for the rest")))?;
