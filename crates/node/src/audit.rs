@@ -29,7 +29,11 @@ use model::Timestamp;
 use store::{Command, LogName, Reply, Store, StoreError};
 
 use crate::admin::types::AuditRecord;
+use crate::auth::Book;
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::error::NodeError;
+use crate::keys::Keys;
 use crate::limits::{
     AUDIT_IDS_MAX, AUDIT_RECORD_BYTES_MAX, AUDIT_RULE_BYTES_MAX, AUDIT_RULES_MAX,
     AUDIT_TEXT_BYTES_MAX,
@@ -66,6 +70,50 @@ enum Last {
     #[default]
     Unread,
     At(Option<Timestamp>),
+}
+
+impl Ledger {
+    /// Writes single records from code that may block, such as the keeping of users.
+    ///
+    /// # Errors
+    /// When the log's name cannot sign.
+    pub(crate) fn book(
+        &self,
+        store: &Store,
+        clock: &Clock,
+        keys: &Keys,
+        config: &Config,
+    ) -> Result<Book, NodeError> {
+        let signer = keys.signer(&audit_origin(&config.domain))?;
+        let log = LogName::new(AUDIT_ACCORD, AUDIT_CHANNEL, &config.code);
+        let (store, clock, code) = (store.clone(), clock.clone(), config.code.clone());
+        let last = Arc::clone(&self.last);
+        Ok(Arc::new(move |record| {
+            let (tell, answer) = sync_channel(1);
+            {
+                let mut last = lock(&last);
+                let records = vec![record];
+                let records = stamp(&store, &log, &mut last, clock.now(), &code, records).map_err(
+                    |error| StoreError::Entry {
+                        problem: error.to_string(),
+                    },
+                )?;
+                let command = Command::Audit {
+                    records,
+                    log: log.clone(),
+                    signer: Arc::clone(&signer),
+                };
+                store.submit(command, move |reply| drop(tell.send(reply)));
+            }
+            let stopped = StoreError::Stopped {
+                cause: "its writer has ended".into(),
+            };
+            match answer.recv().map_err(|_| stopped)?? {
+                Reply::Logged { .. } => Ok(()),
+                reply => Err(unexpected(&reply)),
+            }
+        }))
+    }
 }
 
 /// The name of the audit log of the member with this domain, in its checkpoints.

@@ -2,8 +2,8 @@
 //!
 //! One key for each role, because a key that speaks in two roles can be tricked into either:
 //! `root` ratifies accords (it may be kept offline: a node runs without it and then cannot ratify),
-//! `log` and `log-pq` sign checkpoints, `witness` cosigns, and the TLS key proves the node to its
-//! partners. A secret file is one line `PRIVATE+KEY+<name>+<id>+<base64 of kind and seed>`; beside
+//! `log` and `log-pq` sign checkpoints, `witness` cosigns, the TLS key proves the node to its
+//! partners, and `seal.key` seals what must be read again of users' secrets. A secret file is one line `PRIVATE+KEY+<name>+<id>+<base64 of kind and seed>`; beside
 //! it lies the public `<role>.vkey`.
 //!
 //! INVARIANT: a key file that anybody but its owner can read is refused, and no secret is ever
@@ -30,6 +30,8 @@ use crate::error::NodeError;
 use crate::limits::KEY_FILE_BYTES_MAX;
 
 const TLS_KEY_FILE: &str = "tls.key";
+/// The key under which secrets of users lie in the store; 32 bytes in base64.
+const SEAL_FILE: &str = "seal.key";
 const TLS_CERTIFICATE_FILE: &str = "tls.crt";
 
 /// The keys of one node.
@@ -41,6 +43,7 @@ pub struct Keys {
     log_pq: SigningKey,
     witness: Arc<[SigningKey]>,
     tls: Identity,
+    seal: [u8; 32],
     /// One for each own log, so at most as many as the accords have channels.
     signers: Mutex<HashMap<String, Signer>>,
 }
@@ -144,6 +147,7 @@ impl Keys {
             witness: [witness].into(),
             tls: Identity::from_pem(&certificate, &tls_key)
                 .map_err(|error| bad(&tls_path, &error))?,
+            seal: seal(config)?,
             signers: Mutex::default(),
         })
     }
@@ -176,6 +180,11 @@ impl Keys {
     /// The TLS identity.
     pub fn tls(&self) -> &Identity {
         &self.tls
+    }
+
+    /// The key that seals users' secrets at rest.
+    pub fn seal(&self) -> &[u8; 32] {
+        &self.seal
     }
 
     /// Signs checkpoints of the own log named `origin` with both log keys.
@@ -217,6 +226,24 @@ impl Keys {
             note(size, root).expect("the origin and both keys have signed a checkpoint before")
         }))
     }
+}
+
+/// Reads the sealing key, or makes it where there is none: nodes of earlier versions have none, and
+/// without it only the second factors have to be set up again.
+fn seal(config: &Config) -> Result<[u8; 32], NodeError> {
+    let path = config.keys.join(SEAL_FILE);
+    if !path.exists() {
+        let key: [u8; 32] = random()?;
+        write_new(
+            &path,
+            format!("{}\n", STANDARD.encode(key)).as_bytes(),
+            0o600,
+        )?;
+    }
+    let text = read(&path, true)?;
+    let key = STANDARD.decode(text.trim_ascii()).ok();
+    key.and_then(|key| key.try_into().ok())
+        .ok_or_else(|| bad(&path, &"is damaged; restore it from a backup"))
 }
 
 /// Draws random bytes from the operating system.

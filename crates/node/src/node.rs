@@ -86,17 +86,23 @@ impl Node {
         let sender = events.clone();
         // No receiver is no error: nobody listens yet.
         store.watch(move |event: &Event| drop(sender.send(event.clone())));
+        let ledger = Ledger::default();
         let node = Node {
             collections: RwLock::new(listings(&accords, &config)),
             pins: Pins::new(accords.pins(&config.code)),
             accords: RwLock::new(Arc::new(accords)),
             accords_change: Steady::new(()),
             accords_changed: watch::Sender::new(0),
-            auth: Arc::new(Auth::new(store.clone(), clock.clone())),
+            auth: Arc::new(Auth::new(
+                store.clone(),
+                clock.clone(),
+                keys.seal(),
+                ledger.book(&store, &clock, &keys, &config)?,
+            )),
             metrics: Metrics::new(),
             peers: Peers::default(),
             reads: Reads::default(),
-            ledger: Ledger::default(),
+            ledger,
             pull_turns: Turns::default(),
             automation: AtomicBool::new(false),
             automation_from: AtomicU64::new(u64::MAX),

@@ -126,16 +126,29 @@ impl From<AuthError> for Fault {
                 what: format!("user {name:?}"),
             }
             .into(),
-            AuthError::Missing | AuthError::Wrong => Fault::new(
+            AuthError::UnknownId { id } => NodeError::Unknown {
+                what: format!("token {id:?}"),
+            }
+            .into(),
+            AuthError::Missing | AuthError::Wrong | AuthError::SecondFactor => Fault::new(
                 StatusCode::UNAUTHORIZED,
                 "credentials",
                 "Credentials are needed",
                 detail,
             ),
-            AuthError::Busy => Fault::new(
+            AuthError::Busy | AuthError::Later { .. } => Fault::new(
                 StatusCode::TOO_MANY_REQUESTS,
-                "busy",
-                "The node is busy",
+                "later",
+                "Try again later",
+                detail,
+            ),
+            AuthError::Apart { .. }
+            | AuthError::OwnRights
+            | AuthError::LastOperator { .. }
+            | AuthError::NotTheirs { .. } => Fault::new(
+                StatusCode::FORBIDDEN,
+                "separation",
+                "Duties are kept apart",
                 detail,
             ),
             _ => Fault::request(detail),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -31,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::admin::types::AuditRecord;
-use crate::auth::AuthError;
+use crate::auth::{self, AuthError, Source};
 use crate::config::{Config, LogFormat, TlsFiles};
 use crate::error::NodeError;
 use crate::http;
@@ -222,6 +222,7 @@ fn surface(node: &Arc<Node>, taxii: Router) -> Router {
         .route("/metrics", get(metrics))
         .with_state(Arc::clone(node))
         .nest("/api", admin::api(Arc::clone(node)))
+        .nest("/auth", auth::routes::router(Arc::clone(node.auth())))
         .merge(taxii)
         .fallback(|| async { Fault::not_found() })
 }
@@ -244,11 +245,15 @@ async fn ready(State(node): State<Arc<Node>>) -> Response {
 }
 
 /// Metrics name partners and channels, so beyond this machine they take a user's credentials.
-async fn metrics(State(node): State<Arc<Node>>, headers: HeaderMap) -> Result<Response, Fault> {
+async fn metrics(
+    State(node): State<Arc<Node>>,
+    Extension(source): Extension<Source>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
     if !node.config().listen_national.ip().is_loopback()
         && node
             .auth()
-            .authenticate(headers.get(header::AUTHORIZATION))
+            .authenticate(headers.get(header::AUTHORIZATION), &source)
             .await
             .is_err()
     {
@@ -290,14 +295,15 @@ async fn national(
             }
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, address)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         drop(stream.set_nodelay(true));
+        let source = Source::of(address.ip());
         let (node, router, tls) = (Arc::clone(&node), router.clone(), tls.clone());
         tokio::spawn(async move {
-            let service = answering(&node, router, "taxii");
+            let service = answering(&node, router, "taxii", source);
             node.metrics().connections("national", 1);
             match tls {
                 None => http::serve(stream, service, node.shutdown()).await,
@@ -352,6 +358,7 @@ fn answering(
     node: &Arc<Node>,
     router: Router,
     surface: &'static str,
+    source: Source,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = Response<Body>,
@@ -362,8 +369,10 @@ fn answering(
     let node = Arc::clone(node);
     service_fn(move |request: Request<Incoming>| {
         let (node, router) = (Arc::clone(&node), router.clone());
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(source.clone());
         async move {
-            let response = router.oneshot(request.map(Body::new)).await;
+            let response = router.oneshot(request).await;
             if let Ok(response) = &response {
                 node.metrics().answered(surface, response.status().as_u16());
             }

@@ -91,9 +91,8 @@ impl Lab {
         let request = UserRequest {
             name: USER.to_owned(),
             password: None,
-            duties: [Duty::Analyst].into(),
-            clearance: None,
-            collections: Vec::new(),
+            duties: Some([Duty::Analyst].into()),
+            ..UserRequest::default()
         };
         let _: UserInfo = admin.post("/users", &request).await?;
         let reply: TokenReply = admin

@@ -107,9 +107,10 @@ impl Add {
         let request = UserRequest {
             name: self.name,
             password,
-            duties: self.role.into_iter().collect(),
+            duties: (!self.role.is_empty()).then(|| self.role.into_iter().collect()),
             clearance: self.clearance,
-            collections: self.collection,
+            collections: (!self.collection.is_empty()).then_some(self.collection),
+            force: false,
         };
         let user: UserInfo = admin.post("/users", &request).await?;
         show::line(format!(
@@ -171,7 +172,15 @@ impl Token {
     async fn run(self) -> Result<(), Failure> {
         let mut admin = Admin::open(&self.data.folder()).await?;
         let path = format!("/users/{}/token", escape(&self.name));
-        let reply: TokenReply = admin.post(&path, &TokenRequest { days: self.days }).await?;
+        let reply: TokenReply = admin
+            .post(
+                &path,
+                &TokenRequest {
+                    days: self.days,
+                    ..TokenRequest::default()
+                },
+            )
+            .await?;
         if self.json {
             return show::json(&reply);
         }

@@ -107,9 +107,8 @@ impl Cluster {
             let request = UserRequest {
                 name: USER.to_owned(),
                 password: Some(party.password.clone()),
-                duties: [Duty::Analyst].into(),
-                clearance: None,
-                collections: Vec::new(),
+                duties: Some([Duty::Analyst].into()),
+                ..UserRequest::default()
             };
             let _: UserInfo = admin.post("/users", &request).await?;
         }

@@ -27,7 +27,7 @@ use policy::Duty;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::auth::Caller;
+use crate::auth::{self, Caller, Source};
 use crate::error::NodeError;
 use crate::limits::ADMIN_BODY_BYTES_MAX;
 use crate::node::Node;
@@ -53,7 +53,8 @@ enum Door {
 
 /// The admin API of a node for its own operator: on the unix socket, or in process.
 pub fn router(node: Arc<Node>) -> Router {
-    resources(node, Door::Socket)
+    let auth = auth::routes::router(Arc::clone(node.auth()));
+    resources(node, Door::Socket).nest("/auth", auth)
 }
 
 /// The admin API for proven callers, to be mounted as `/api` of the national listener.
@@ -75,7 +76,17 @@ fn resources(node: Arc<Node>, door: Door) -> Router {
         .merge(crate::audit::routes())
         .route("/users", get(users::list).post(users::put))
         .route("/users/{name}", delete(users::remove))
+        .route("/users/{name}/invite", post(users::invite))
+        .route("/users/{name}/lock", post(users::lock))
+        .route("/users/{name}/unlock", post(users::unlock))
         .route("/users/{name}/token", post(users::token))
+        .route("/users/{name}/tokens", get(users::tokens))
+        .route("/users/{name}/tokens/{id}", delete(users::revoke))
+        .route("/users/{name}/tokens/{id}/rotate", post(users::rotate))
+        .route(
+            "/users/{name}/sessions",
+            get(users::sessions).delete(users::end_sessions),
+        )
         // `add` reads its body itself, under a limit of its own.
         .route("/objects", get(objects::list).post(objects::add))
         .layer(DefaultBodyLimit::max(ADMIN_BODY_BYTES_MAX))
@@ -105,7 +116,11 @@ async fn identify(
         (None, None, Door::Socket) => Ok(Arc::new(Caller::socket())),
         // Proved by the connection itself, such as by a client certificate.
         (None, Some(caller), _) => Ok(Arc::clone(caller)),
-        (header, _, _) => node.auth().authenticate(header).await,
+        (header, _, _) => {
+            let source = request.extensions().get::<Source>();
+            let source = source.cloned().unwrap_or_else(Source::local);
+            node.auth().authenticate(header, &source).await
+        }
     };
     match caller {
         Ok(caller) => {

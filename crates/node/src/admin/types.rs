@@ -20,16 +20,19 @@
 //! Every error is a [`Problem`] (RFC 9457) with content type `application/problem+json`.
 
 mod audit;
+mod people;
 mod sharing;
 
-use std::collections::BTreeSet;
-
-use policy::Duty;
 use serde::{Deserialize, Serialize};
 
 pub use audit::{
     AuditCheck, AuditExportPage, AuditLine, AuditPage, AuditQuery, AuditRecord, AuditStatus,
     WitnessInfo,
+};
+pub use people::{
+    CodeRequest, ConfirmRequest, EnrolRequest, InviteReply, InviteRequest, Me, PasswordRequest,
+    RecoveryReply, RotateRequest, SessionInfo, SignInReply, SignInRequest, TokenInfo, TokenReply,
+    TokenRequest, TotpReply, UserInfo, UserRequest,
 };
 pub use sharing::{
     AddReport, ObjectRefusal, ObjectResult, ReleaseOutcome, ReleaseReport, ReleaseRequest,
@@ -370,62 +373,6 @@ pub struct PullResult {
     pub to: u64,
     /// Why it failed, if it did.
     pub error: Option<String>,
-}
-
-/// `POST /users`: make or change a national user.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserRequest {
-    /// The user's name.
-    pub name: String,
-    /// The new password, if it is to be set.
-    #[serde(default)]
-    pub password: Option<String>,
-    /// The user's duties; empty: only to read.
-    #[serde(default)]
-    pub duties: BTreeSet<Duty>,
-    /// The highest level that the user may read, such as `TLP:AMBER`; absent: every level.
-    #[serde(default)]
-    pub clearance: Option<String>,
-    /// The collections that the user sees (names as in [`CollectionInfo`]); empty: all.
-    #[serde(default)]
-    pub collections: Vec<String>,
-}
-
-/// A national user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserInfo {
-    /// The user's name.
-    pub name: String,
-    /// The user's duties; empty: only to read.
-    pub duties: BTreeSet<Duty>,
-    /// The highest level that the user may read.
-    pub clearance: String,
-    /// The collections that the user sees; empty: all.
-    pub collections: Vec<String>,
-    /// Whether a password is set.
-    pub password: bool,
-    /// Tokens in force.
-    pub tokens: usize,
-    /// The password that was made for a new user without one; shown once and kept only as a hash.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generated_password: Option<String>,
-}
-
-/// `POST /users/{name}/token`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenRequest {
-    /// Days until it expires; absent: it does not.
-    #[serde(default)]
-    pub days: Option<u32>,
-}
-
-/// A new bearer token; shown once and kept only as a hash.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenReply {
-    /// The token.
-    pub token: String,
 }
 
 /// One kept piece of evidence.

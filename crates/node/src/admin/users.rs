@@ -1,30 +1,42 @@
-//! National users, for the operator: a thin layer over `auth`, with an audit record for each act.
-//! The record follows the act, because only `auth` knows whether the request is one: a refused
-//! request must leave no trace of something that never was.
+//! National users, for the operator: a thin layer over `auth`, which keeps the rules and accounts
+//! for each act.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use model::Tlp;
 use policy::Duty;
+use serde::Deserialize;
 
-use super::types::{AuditRecord, TokenReply, TokenRequest, UserInfo, UserRequest};
-use super::{As, Shared, json};
-use crate::auth::{Auth, AuthError, Caller, UserChange};
+use super::types::{
+    InviteReply, InviteRequest, RotateRequest, SessionInfo, TokenInfo, TokenReply, TokenRequest,
+    UserInfo, UserRequest,
+};
+use super::{As, Shared, json, query};
+use crate::auth::{Auth, AuthError, UserChange};
 use crate::error::NodeError;
 use crate::node::{Node, blocking};
 use crate::problem::Fault;
+
+/// Whether to go on although no operator is left afterwards.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Force {
+    force: bool,
+}
+
+type Forced = Result<Query<Force>, QueryRejection>;
 
 pub(super) async fn list(
     State(node): Shared,
     Extension(caller): As,
 ) -> Result<Json<Vec<UserInfo>>, Fault> {
     caller.require_one_of(&[Duty::Operator, Duty::Auditor])?;
-    let users = with(&node, |auth| auth.users()).await?;
-    Ok(Json(users.into_iter().map(info).collect()))
+    Ok(Json(with(&node, |auth| auth.users()).await?))
 }
 
 pub(super) async fn put(
@@ -34,48 +46,56 @@ pub(super) async fn put(
 ) -> Result<Json<UserInfo>, Fault> {
     caller.require(Duty::Operator)?;
     let request: UserRequest = json(&body)?;
-    let clearance = match &request.clearance {
-        None => Tlp::Red,
-        Some(text) => text
-            .parse()
-            .map_err(|error| Fault::request(format!("{text:?}: {error}.")))?,
-    };
-    let given = words(&request.duties);
     let change = UserChange {
         password: request.password,
         duties: request.duties,
-        clearance,
+        clearance: level(request.clearance.as_deref())?,
         collections: request.collections,
+        force: request.force,
     };
     let name = request.name;
-    let (generated, user) = with(&node, move |auth| {
-        let generated = auth.put_user(&name, &change)?;
+    let user = with(&node, move |auth| {
+        let generated_password = auth.put_user(&caller, &name, &change)?;
         let user = auth.users()?.into_iter().find(|user| user.name == name);
-        Ok((generated, user.ok_or(AuthError::UnknownUser { name })?))
-    })
-    .await?;
-    account(
-        &node,
-        &caller,
-        "user",
-        format!("user {}: {given}", user.name),
-    )
-    .await?;
-    Ok(Json(UserInfo {
-        generated_password: generated,
-        ..info(user)
-    }))
+        let user = user.ok_or(AuthError::UnknownUser { name })?;
+        Ok(UserInfo {
+            generated_password,
+            ..user
+        })
+    });
+    Ok(Json(user.await?))
+}
+
+pub(super) async fn invite(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<InviteReply>, Fault> {
+    caller.require(Duty::Operator)?;
+    let request: InviteRequest = optional(&body)?;
+    let change = UserChange {
+        duties: request.duties,
+        clearance: level(request.clearance.as_deref())?,
+        collections: request.collections,
+        ..UserChange::default()
+    };
+    let reply = with(&node, move |auth| {
+        auth.invite(&caller, &name, &change, request.hours)
+    });
+    Ok(Json(reply.await?))
 }
 
 pub(super) async fn remove(
     State(node): Shared,
     Extension(caller): As,
     Path(name): Path<String>,
+    forced: Forced,
 ) -> Result<StatusCode, Fault> {
     caller.require(Duty::Operator)?;
+    let force = query(forced)?.force;
     let of = name.clone();
-    if with(&node, move |auth| auth.remove_user(&of)).await? {
-        account(&node, &caller, "user", format!("user {name} removed")).await?;
+    if with(&node, move |auth| auth.remove_user(&caller, &of, force)).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(NodeError::Unknown {
@@ -85,6 +105,34 @@ pub(super) async fn remove(
     }
 }
 
+pub(super) async fn lock(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+    forced: Forced,
+) -> Result<StatusCode, Fault> {
+    caller.require(Duty::Operator)?;
+    let force = query(forced)?.force;
+    with(&node, move |auth| {
+        auth.lock_user(&caller, &name, true, force)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn unlock(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Fault> {
+    caller.require(Duty::Operator)?;
+    with(&node, move |auth| {
+        auth.lock_user(&caller, &name, false, false)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 pub(super) async fn token(
     State(node): Shared,
     Extension(caller): As,
@@ -92,59 +140,86 @@ pub(super) async fn token(
     body: Bytes,
 ) -> Result<Json<TokenReply>, Fault> {
     caller.require(Duty::Operator)?;
-    let request: TokenRequest = if body.is_empty() {
-        TokenRequest::default()
-    } else {
-        json(&body)?
-    };
-    let of = name.clone();
-    let token = with(&node, move |auth| auth.issue_token(&of, request.days)).await?;
-    account(&node, &caller, "token", format!("a token for user {name}")).await?;
-    Ok(Json(TokenReply { token }))
+    let request: TokenRequest = optional(&body)?;
+    let made = with(&node, move |auth| {
+        auth.issue_token(&caller, &name, &request)
+    });
+    Ok(Json(made.await?))
 }
 
-async fn account(node: &Node, caller: &Caller, what: &str, why: String) -> Result<(), NodeError> {
-    let record = AuditRecord {
-        what: what.to_owned(),
-        who: caller.recorded(""),
-        why,
-        ..node.record()
+pub(super) async fn tokens(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<TokenInfo>>, Fault> {
+    caller.require_one_of(&[Duty::Operator, Duty::Auditor])?;
+    Ok(Json(with(&node, move |auth| auth.tokens(&name)).await?))
+}
+
+pub(super) async fn revoke(
+    State(node): Shared,
+    Extension(caller): As,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<StatusCode, Fault> {
+    caller.require(Duty::Operator)?;
+    with(&node, move |auth| auth.revoke_token(&caller, &name, &id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn rotate(
+    State(node): Shared,
+    Extension(caller): As,
+    Path((name, id)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<TokenReply>, Fault> {
+    caller.require(Duty::Operator)?;
+    let request: RotateRequest = optional(&body)?;
+    let made = with(&node, move |auth| {
+        auth.rotate_token(&caller, &name, &id, request.grace_hours)
+    });
+    Ok(Json(made.await?))
+}
+
+pub(super) async fn sessions(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<SessionInfo>>, Fault> {
+    caller.require_one_of(&[Duty::Operator, Duty::Auditor])?;
+    Ok(Json(with(&node, move |auth| auth.sessions(&name)).await?))
+}
+
+pub(super) async fn end_sessions(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Fault> {
+    caller.require(Duty::Operator)?;
+    with(&node, move |auth| auth.end_sessions(&caller, &name)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A body that may be left out.
+fn optional<T: serde::de::DeserializeOwned + Default>(body: &Bytes) -> Result<T, Fault> {
+    if body.is_empty() {
+        Ok(T::default())
+    } else {
+        json(body)
+    }
+}
+
+fn level(text: Option<&str>) -> Result<Option<Tlp>, Fault> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|error| Fault::request(format!("{text:?}: {error}.")))
     };
-    node.audit(vec![record]).await
+    text.map(parse).transpose()
 }
 
 async fn with<T: Send + 'static>(
     node: &Node,
     work: impl FnOnce(&Auth) -> Result<T, AuthError> + Send + 'static,
-) -> Result<T, NodeError> {
+) -> Result<T, Fault> {
     let auth = Arc::clone(node.auth());
-    blocking(move || work(&auth))
-        .await
-        .map_err(|error| match error {
-            AuthError::Store(error) => NodeError::Store(error),
-            AuthError::UnknownUser { name } => NodeError::Unknown {
-                what: format!("user {name:?}"),
-            },
-            error => NodeError::request(error.to_string()),
-        })
-}
-
-fn info(user: crate::auth::UserInfo) -> UserInfo {
-    UserInfo {
-        duties: user.duties,
-        clearance: user.clearance.to_string(),
-        name: user.name,
-        collections: user.collections,
-        password: user.password,
-        tokens: user.tokens,
-        generated_password: None,
-    }
-}
-
-fn words(duties: &std::collections::BTreeSet<Duty>) -> String {
-    if duties.is_empty() {
-        return "reads only".into();
-    }
-    let words: Vec<&str> = duties.iter().map(|duty| duty.word()).collect();
-    words.join(", ")
+    Ok(blocking(move || work(&auth)).await?)
 }

@@ -1,84 +1,81 @@
-//! Who is asking: national users, their passwords and API tokens, and what each may do.
+//! Who is asking: national users, how they prove it, and what each may do.
 //!
-//! Users and tokens are store settings (`user/<name>`, `token/<SHA-256 of the token>`), so they are
-//! durable, backed up and rebuilt with everything else. Passwords are kept as Argon2id hashes,
-//! tokens (256 random bits, shown once) as SHA-256.
+//! Everything about users is store settings (`user/<name>`, `token/<digest>`, `session/<digest>`,
+//! `totp/<name>`, `enrol/<name>`), so it is durable, backed up and rebuilt with everything else.
+//! Passwords are kept as Argon2id hashes; tokens, sessions, enrolment and recovery codes (100 random
+//! bits or more, shown once) as SHA-256; one-time-code secrets sealed under a key that is not in the
+//! store. What a caller may do is decided by the handler that asks, from [`Caller`].
 //!
 //! INVARIANT: every change of a user or token is effective for the very next request. Argon2 is
 //! too dear to run per request, so a proof once given is remembered in memory for a few minutes
 //! under a keyed digest of the header that gave it; any change forgets them all, and a proof whose
 //! check began before a change is not remembered.
 //!
-//! A flood of guesses costs a bounded amount of memory and CPU ([`AuthError::Busy`] beyond it) and
-//! does not disturb clients whose proof is remembered. What a caller may do with a collection is
-//! decided by the one that asks, from [`Caller`].
+//! INVARIANT (I10): every change is in the audit log before it is in the store.
+//!
+//! A flood of guesses costs a bounded amount of memory and CPU ([`AuthError::Busy`] beyond it),
+//! has to wait ever longer ([`AuthError::Later`]) and does not disturb clients whose proof is
+//! remembered, nor people where they have signed in before.
 
 mod caller;
 pub mod certificate;
 mod duties;
+mod enrol;
+mod error;
 mod limits;
+mod lockout;
 pub mod oidc;
 pub mod passkey;
 mod password;
 mod provider;
+pub(crate) mod routes;
+mod seal;
 pub(crate) mod secret;
+mod sessions;
+mod sign_in;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod totp;
 mod users;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderValue;
-use policy::Duty;
 use store::{Seq, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::admin::types::AuditRecord;
 use crate::clock::Clock;
 
 pub use caller::{Caller, Denied, Proof, SOCKET_NAME, Scope};
+pub use enrol::Redeem;
+pub use error::AuthError;
 use limits::{HASHES_AT_ONCE, HASHES_WAITING_MAX, HEADER_BYTES_MAX, PROOF_SECS_MAX, PROOFS_MAX};
-pub use users::{UserChange, UserInfo};
+use lockout::Guards;
+pub use lockout::Source;
+use seal::Seal;
+pub use sessions::Started;
+pub use sign_in::SignIn;
+use sign_in::Ticket;
+pub use users::UserChange;
 
-/// Why somebody was not let in, or a user not changed.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum AuthError {
-    /// No credentials were given.
-    Missing,
-    /// The credentials are not good (which part is wrong is not told).
-    Wrong,
-    /// Too many passwords are being checked at this moment.
-    Busy,
-    /// A user name has other characters than allowed, or too many.
-    BadName,
-    /// A password is too short, too long or has control characters.
-    BadPassword,
-    /// More collections, or other names, than a restriction can have.
-    BadCollections,
-    /// One person may not hold these two duties.
-    Apart {
-        /// One of them.
-        one: Duty,
-        /// The other.
-        other: Duty,
-    },
-    /// There is no such user.
-    UnknownUser {
-        /// The name that was given.
-        name: String,
-    },
-    /// The store could not answer.
-    Store(StoreError),
-}
+/// Writes a record to the audit log, durably.
+pub type Book = Arc<dyn Fn(AuditRecord) -> Result<(), StoreError> + Send + Sync>;
 
 /// Checks credentials and keeps the users.
 pub struct Auth {
     store: Store,
     clock: Clock,
+    book: Book,
+    seal: Seal,
+    /// Held while users, tokens or sessions change.
+    changes: Mutex<()>,
     proofs: Mutex<Proofs>,
+    guards: Mutex<Guards>,
+    tickets: Mutex<HashMap<String, Ticket>>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -100,12 +97,13 @@ struct Proved {
 /// Credentials as the header states them.
 enum Claim {
     Password { name: String, password: Vec<u8> },
-    Token { digest: String },
+    Bearer(String),
 }
 
 impl Auth {
-    /// Users and tokens as `store` holds them.
-    pub fn new(store: Store, clock: Clock) -> Auth {
+    /// Users and tokens as `store` holds them. `seal` is the key of secrets at rest; what changes is
+    /// written to `book` first.
+    pub fn new(store: Store, clock: Clock, seal: &[u8; 32], book: Book) -> Auth {
         let proofs = Proofs {
             key: secret::random(),
             epoch: 0,
@@ -114,20 +112,27 @@ impl Auth {
         Auth {
             store,
             clock,
+            book,
+            seal: Seal::new(seal),
+            changes: Mutex::new(()),
             proofs: Mutex::new(proofs),
+            guards: Mutex::default(),
+            tickets: Mutex::default(),
             turns: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             waiting: AtomicUsize::new(0),
         }
     }
 
-    /// Who sent this `Authorization` header (RFC 7617 Basic, or RFC 6750 Bearer).
+    /// Who sent this `Authorization` header (RFC 7617 Basic, or RFC 6750 Bearer with an API token or
+    /// a session's value), from there.
     ///
     /// # Errors
-    /// [`AuthError::Missing`] and [`AuthError::Wrong`] are the client's (401);
-    /// [`AuthError::Busy`] passes by itself (429).
+    /// [`AuthError::Missing`], [`AuthError::Wrong`] and [`AuthError::SecondFactor`] are the client's
+    /// (401); [`AuthError::Busy`] and [`AuthError::Later`] pass by themselves (429).
     pub async fn authenticate(
-        &self,
+        self: &Arc<Self>,
         header: Option<&HeaderValue>,
+        source: &Source,
     ) -> Result<Arc<Caller>, AuthError> {
         let header = header.ok_or(AuthError::Missing)?;
         if header.len() > HEADER_BYTES_MAX {
@@ -144,19 +149,29 @@ impl Auth {
             }
             (digest, proofs.epoch)
         };
-        let claim = Claim::parse(header).ok_or(AuthError::Wrong)?;
-        let turn = match claim {
-            Claim::Password { .. } => Some(self.turn().await?),
-            Claim::Token { .. } => None,
+        let (caller, expires) = match Claim::parse(header).ok_or(AuthError::Wrong)? {
+            Claim::Password { name, password } => {
+                let user = self.prove_password(&name, &password, source).await?;
+                if user.second_factor {
+                    return Err(AuthError::SecondFactor);
+                }
+                (Arc::new(user.caller(&name, Proof::Password, now)), None)
+            }
+            Claim::Bearer(value) => {
+                let auth = Arc::clone(self);
+                let session = value.starts_with(sessions::SESSION_PREFIX);
+                let check = tokio::task::spawn_blocking(move || match session {
+                    true => Ok((auth.session(&value)?, None)),
+                    false => auth.check_token(&value, now),
+                });
+                let proved = check.await.map_err(|_| AuthError::Busy)??;
+                // A session's end depends on every request, so each is looked up.
+                if session {
+                    return Ok(proved.0);
+                }
+                proved
+            }
         };
-        let store = self.store.clone();
-        let check = tokio::task::spawn_blocking(move || {
-            // The turn ends with the work, not with the request: a client that hangs up early
-            // must not start the next hash before this one is done.
-            let _turn = turn;
-            claim.check(&store, now)
-        });
-        let (caller, expires) = check.await.map_err(|_| AuthError::Busy)??;
         self.remember(digest, epoch, &caller, now, expires);
         Ok(caller)
     }
@@ -221,9 +236,34 @@ impl Auth {
         proofs.known.clear();
     }
 
+    /// Writes down what is about to happen. Blocks until it is durable.
+    fn account(&self, what: &str, who: &str, why: String) -> Result<(), AuthError> {
+        let record = AuditRecord {
+            at: self.now(),
+            what: what.into(),
+            who: who.into(),
+            why,
+            ..AuditRecord::default()
+        };
+        Ok((self.book)(record)?)
+    }
+
+    // What these guard is consistent after every statement, so a panic elsewhere has not spoilt it.
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn proofs(&self) -> MutexGuard<'_, Proofs> {
-        // The map is consistent after every statement, so a panic elsewhere cannot have spoilt it.
         self.proofs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn guards(&self) -> MutexGuard<'_, Guards> {
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, HashMap<String, Ticket>> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -245,87 +285,8 @@ impl Claim {
         }
         // "Token" is what some TAXII client libraries say for "Bearer".
         if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
-            return Some(Claim::Token {
-                digest: secret::digest(value.as_bytes()),
-            });
+            return Some(Claim::Bearer(value.to_owned()));
         }
         None
     }
-
-    /// The caller, and when the proof ends by itself.
-    fn check(self, store: &Store, now: Seq) -> Result<(Arc<Caller>, Option<Seq>), AuthError> {
-        match self {
-            Claim::Password { name, password } => {
-                let user = users::load(store, &name)?;
-                let hash = user.as_ref().and_then(|user| user.password.as_deref());
-                if !password::check(&password, hash) {
-                    return Err(AuthError::Wrong);
-                }
-                let user = user.ok_or(AuthError::Wrong)?;
-                Ok((Arc::new(user.caller(name, Proof::Password)), None))
-            }
-            Claim::Token { digest } => {
-                let token = users::load_token(store, &digest)?.ok_or(AuthError::Wrong)?;
-                if token.expires.is_some_and(|expires| expires <= now) {
-                    return Err(AuthError::Wrong);
-                }
-                let user = users::load(store, &token.user)?.ok_or(AuthError::Wrong)?;
-                Ok((
-                    Arc::new(user.caller(token.user, Proof::Token)),
-                    token.expires,
-                ))
-            }
-        }
-    }
 }
-
-impl From<StoreError> for AuthError {
-    fn from(error: StoreError) -> AuthError {
-        AuthError::Store(error)
-    }
-}
-
-impl fmt::Display for AuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AuthError::Missing => write!(
-                f,
-                "Say who you are: send a user name and password, or a token."
-            ),
-            AuthError::Wrong => write!(
-                f,
-                "The user name, password or token is not right, or is not valid any more."
-            ),
-            AuthError::Busy => write!(
-                f,
-                "Too many passwords are being checked: try again in a moment."
-            ),
-            AuthError::BadName => write!(
-                f,
-                "A user name has 1 to {} letters, digits and . _ @ - characters: choose another.",
-                limits::NAME_CHARS_MAX
-            ),
-            AuthError::BadPassword => write!(
-                f,
-                "A password has {} to {} bytes and no control characters: choose another.",
-                limits::PASSWORD_BYTES_MIN,
-                limits::PASSWORD_BYTES_MAX
-            ),
-            AuthError::BadCollections => {
-                write!(
-                    f,
-                    "A user is restricted to at most {} collections, each named `national` or `<accord>/<channel>`.",
-                    limits::COLLECTIONS_MAX
-                )
-            }
-            AuthError::Apart { one, other } => write!(
-                f,
-                "One person may not be both {one} and {other}: give one of the two to somebody else."
-            ),
-            AuthError::UnknownUser { name } => write!(f, "There is no user {name}: add it first."),
-            AuthError::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for AuthError {}

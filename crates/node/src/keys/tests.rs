@@ -44,6 +44,7 @@ fn a_key_that_others_can_read_is_refused() {
         "log-pq.key",
         "witness.key",
         "tls.key",
+        "seal.key",
     ] {
         let path = config.keys.join(file);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

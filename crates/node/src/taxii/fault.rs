@@ -179,7 +179,7 @@ impl From<StoreError> for Fault {
 impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Fault {
         match error {
-            AuthError::Busy => {
+            AuthError::Busy | AuthError::Later { .. } => {
                 let mut fault =
                     Fault::new(StatusCode::TOO_MANY_REQUESTS, "Busy", error.to_string());
                 fault.retry_soon();

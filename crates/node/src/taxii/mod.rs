@@ -47,7 +47,7 @@ use serde::Serialize;
 use store::{Command, Outcome, Seq, Store, StoreError};
 use tokio::sync::Semaphore;
 
-use crate::auth::{Auth, Caller, secret};
+use crate::auth::{Auth, Caller, Source, secret};
 use cursor::Cursors;
 use fault::Fault;
 use limits::{CONTENT_BYTES_MAX, PAGES_AT_ONCE};
@@ -199,10 +199,12 @@ async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
 
 impl Api {
     async fn answer(self: &Arc<Self>, parts: &Parts, body: Body) -> Result<Response, Fault> {
+        let source = parts.extensions.get::<Source>();
+        let source = source.cloned().unwrap_or_else(Source::local);
         // Who asks comes first, so that a stranger cannot tell paths, types or methods apart.
         let caller = self
             .auth
-            .authenticate(parts.headers.get(header::AUTHORIZATION))
+            .authenticate(parts.headers.get(header::AUTHORIZATION), &source)
             .await?;
         let path = parts.uri.path().strip_prefix("/taxii2").unwrap_or_default();
         let path = path.strip_prefix('/').unwrap_or(path);
@@ -271,6 +273,11 @@ impl Api {
         };
         let (collection, object, shape) = shape;
         let listing = self.listing(caller, collection)?;
+        if !caller.reads {
+            return Err(Fault::forbidden(
+                "Your token may not read: make one with the scope read.",
+            ));
+        }
         let wanted = Wanted::parse(query, listing.id().as_bytes(), &self.cursors)?;
         let object = object
             .map(|text| Id::parse(text).map_err(|_| Fault::missing("object")))

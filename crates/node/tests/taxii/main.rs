@@ -23,7 +23,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use kurultai_node::Clock;
-use kurultai_node::auth::{Auth, UserChange};
+use kurultai_node::admin::types::TokenRequest;
+use kurultai_node::auth::{Auth, Caller, UserChange};
 use kurultai_node::taxii::{Host, Listing};
 use model::{Label, Object};
 use policy::Duty;
@@ -134,7 +135,12 @@ impl World {
     /// The surface of the store in `dir`.
     fn open(dir: &Path, clock: Clock) -> World {
         let store = Store::open(dir, Options::new(clock.as_fn())).unwrap();
-        let auth = Arc::new(Auth::new(store.clone(), clock.clone()));
+        let auth = Arc::new(Auth::new(
+            store.clone(),
+            clock.clone(),
+            &[7; 32],
+            Arc::new(|_| Ok(())),
+        ));
         let router = router(&store, &clock, &auth);
         let (reader, writer, operator) = Default::default();
         World {
@@ -158,15 +164,19 @@ impl World {
         let collections = collections.iter().map(|name| (*name).into()).collect();
         let change = UserChange {
             password: Some("correct horse".into()),
-            duties: duties.iter().copied().collect(),
-            collections,
+            duties: Some(duties.iter().copied().collect()),
+            collections: Some(collections),
             ..UserChange::default()
         };
-        self.auth.put_user(name, &change).unwrap();
+        self.auth
+            .put_user(&Caller::socket(), name, &change)
+            .unwrap();
     }
 
     fn token(&self, name: &str) -> String {
-        self.auth.issue_token(name, None).unwrap()
+        let request = TokenRequest::default();
+        let made = self.auth.issue_token(&Caller::socket(), name, &request);
+        made.unwrap().token
     }
 
     /// A GET by the reader.

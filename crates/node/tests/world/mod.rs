@@ -14,7 +14,10 @@ use std::time::Duration;
 use axum::body::Body;
 use http_body_util::BodyExt;
 use hyper::{Method, Request, StatusCode};
-use node::admin::types::{AddReport, ReleaseReport, ReleaseRequest, Selection, Status, UserInfo};
+use node::admin::types::{
+    AddReport, EnrolRequest, InviteReply, ReleaseReport, ReleaseRequest, Selection, Status,
+    UserInfo,
+};
 use node::serve::{ADMIN_SOCKET, Listeners};
 use node::{Clock, Config, Node};
 use policy::{Accord, Attribution, Channel, Kinds, Member, Obligations, SignedAccord};
@@ -31,6 +34,9 @@ use tower::ServiceExt;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) const ACCORD: &str = "steppe";
+
+/// The password of everybody that [`Running::person`] makes.
+pub(crate) const PERSON_PASSWORD: &str = "five blue horses graze";
 
 /// One member's node, serving or not.
 pub(crate) struct Running {
@@ -321,6 +327,52 @@ impl Running {
             base64::engine::general_purpose::STANDARD
                 .encode(format!("{name}:correct horse battery"))
         )
+    }
+
+    /// Makes a person with these duties, who enrols with a password of their own; answers with the
+    /// Authorization header's value.
+    pub(crate) async fn person(&self, name: &str, duties: &[&str]) -> String {
+        use base64::Engine;
+        let path = format!("/users/{name}/invite");
+        let request = serde_json::json!({"duties": duties});
+        let invited: InviteReply = self.post(&path, &request).await;
+        let enrol = EnrolRequest {
+            name: name.into(),
+            code: invited.code,
+            password: PERSON_PASSWORD.into(),
+        };
+        let body = serde_json::to_vec(&enrol).expect("json");
+        let (status, _, body) = self.ask(Method::POST, "/auth/enrol", body).await;
+        assert!(
+            status.is_success(),
+            "{status} {}",
+            String::from_utf8_lossy(&body)
+        );
+        format!(
+            "Basic {}",
+            base64::engine::general_purpose::STANDARD.encode(format!("{name}:{PERSON_PASSWORD}"))
+        )
+    }
+
+    /// As [`Running::ask`], in the name of whoever this Authorization header proves.
+    pub(crate) async fn ask_as(
+        &self,
+        authorization: &str,
+        method: Method,
+        path: &str,
+        body: impl Into<Body>,
+    ) -> (StatusCode, Vec<u8>) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", authorization)
+            .body(body.into())
+            .expect("request");
+        let router = node::admin::router(Arc::clone(&self.node));
+        let response = within(router.oneshot(request)).await.expect("infallible");
+        let status = response.status();
+        let body = response.into_body().collect().await.expect("body");
+        (status, body.to_bytes().to_vec())
     }
 
     /// One plain HTTP request to the national port.
