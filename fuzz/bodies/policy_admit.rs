@@ -24,21 +24,31 @@ pub fn run(data: &[u8]) {
         exercise: false,
         retention_days: Some(30),
         attribution: Attribution::Origin,
+        hide: None,
+        delegate: None,
     };
-    let in_force = InForce {
-        channel: &channel,
-        members,
-        retention_days: Some(30),
-    };
+    let mut in_force = InForce::new("pact", &channel, members);
+    in_force.retention_days = Some(30);
+    in_force.groups.insert("@pact/both", ["KG", "KZ"].map(String::from).into());
+    in_force.groups.insert("@pact/kz", ["KZ".to_owned()].into());
     let now = Timestamp::from_unix_micros(1_770_000_000_000_000);
     assert!(admissible(&entry, None, "UZ", &in_force, now).is_err());
     let admitted = admissible(&entry, None, "KZ", &in_force, now).is_ok();
     if admitted && matches!(entry.action, Action::Release | Action::Revise) {
         let label = Label::parse(&entry.label).expect("an admitted label reads");
+        // Both are named by code or by the only group that holds both, and neither is excluded.
+        let named = |clause: &BTreeSet<String>| {
+            let has = |one: &str| clause.contains(one);
+            has("@pact/both") || (has("KG") && (has("KZ") || has("@pact/kz")))
+        };
         let cleared = match &label.releasable_to {
             Releasable::Everyone => true,
-            Releasable::Members(codes) => codes.contains("KG") && codes.contains("KZ"),
+            Releasable::Members(clause) => named(clause),
+            Releasable::AllOf(clauses) => !clauses.is_empty() && clauses.iter().all(named),
         };
+        let harmless = |one: &String| !one.starts_with('@') && one != "KG" && one != "KZ";
+        assert!(label.not_releasable_to.iter().all(harmless));
+        assert!(label.expires.is_none_or(|at| at > now));
         assert!(cleared && !label.exercise && label.tlp <= Tlp::Amber);
         assert_eq!(entry.kind, "indicator");
     }
@@ -60,6 +70,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
     [
         entry(Action::Release, "TLP:GREEN//REL KG,KZ"),
         entry(Action::Release, "TLP:CLEAR"),
+        entry(
+            Action::Release,
+            "TLP:GREEN//PAP:RED//REL @pact/both & KG,@pact/kz//NOT UZ//LEGAL act//EXPIRES 2027-01-01T00:00:00Z",
+        ),
+        entry(Action::Release, "TLP:CLEAR//NOT @pact/none"),
         entry(Action::Withdraw, "TLP:AMBER//REL *//EXERCISE"),
     ]
     .iter()

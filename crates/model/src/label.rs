@@ -1,156 +1,131 @@
 //! Labels: what may be done with an object, as one value.
 //!
-//! A label is TLP 2.0 level, the members it may be released to, caveats, purposes and the exercise
-//! flag. Combining two labels gives one that allows nothing which either forbids. `combine` is the
-//! join of a semilattice (associative, commutative, idempotent, monotone; property-tested), so the
+//! Combining two labels gives one that allows nothing which either forbids. `combine` is the join
+//! of a semilattice (associative, commutative, idempotent, monotone; property-tested), so the
 //! order in which markings are met never matters.
 //!
-//! Text form, the same in logs, on the command line and on pages:
-//! `TLP:GREEN//REL KZ,KG//CAVEAT ORCON//PURPOSE ct//EXERCISE`. `REL *` is everyone, `REL -` nobody.
-//! Without REL, TLP:CLEAR is for everyone and every other level for nobody. In a caveat or purpose,
-//! characters other than letters, digits, inner spaces and `._:+@-` are written as `%XX` of UTF-8.
+//! | part | text | combined |
+//! |---|---|---|
+//! | TLP 2.0 level | `TLP:GREEN` | the higher |
+//! | PAP level | `PAP:AMBER` | the higher |
+//! | releasable to | `REL KZ,@pact/east & UZ,@pact/west` (`*` everyone, `-` nobody) | whom both allow |
+//! | not releasable to | `NOT KG,@pact/observers` | all |
+//! | caveats | `CAVEAT ORCON` | all |
+//! | purposes | `PURPOSE ct` (absent: any) | the common ones |
+//! | legal basis | `LEGAL act 12-3` (absent: none stated) | the common ones |
+//! | expiry | `EXPIRES 2026-12-01T00:00:00Z` (absent: never) | the earlier |
+//! | exercise | `EXERCISE` | if either |
+//!
+//! The text is the sections joined by `//`, the same in logs, on the command line and on pages.
+//! Without REL, TLP:CLEAR is for everyone and every other level for nobody. A legal basis is what
+//! *permits*, so having none in common is the strictest; a purpose list *limits*, so having none
+//! in common is for nobody.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
+mod level;
+mod recipients;
+mod text;
 
-use crate::limits::{LABEL_BYTES_MAX, LABEL_WORD_BYTES_MAX};
+use std::collections::{BTreeSet, HashSet};
+
+pub use level::{Pap, PapError, Tlp, TlpError};
+pub(crate) use recipients::is_recipient;
+pub use recipients::{Groups, Releasable, is_group_name, is_member_code};
+pub use text::LabelError;
+
+use crate::limits::{LABEL_BYTES_MAX, LABEL_CLAUSES_MAX, LABEL_WORD_BYTES_MAX};
+use crate::time::Timestamp;
 
 /// The purpose that stands for "no common purpose is left". It is never given to a member or a
 /// query, so what carries only it serves no purpose at all.
 pub const PURPOSE_NONE: &str = "none";
 
-/// Traffic Light Protocol 2.0, ordered from open to closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tlp {
-    /// No limit on disclosure.
-    Clear,
-    /// Within the community.
-    Green,
-    /// Within the recipient's organisation and its clients.
-    Amber,
-    /// Within the recipient's organisation only.
-    AmberStrict,
-    /// For the named recipients' eyes only.
-    Red,
-}
+/// The caveat of originator control: whoever received the object passes it to nobody.
+pub const CAVEAT_ORCON: &str = "ORCON";
 
-/// Whom an object may be released to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Releasable {
-    /// Any member of any accord.
-    Everyone,
-    /// These members, by code. Empty: nobody.
-    Members(BTreeSet<String>),
-}
-
-impl Releasable {
-    /// To nobody.
-    pub fn nobody() -> Releasable {
-        Releasable::Members(BTreeSet::new())
-    }
-
-    /// Whether the member with this code may have the object.
-    pub fn includes(&self, code: &str) -> bool {
-        match self {
-            Releasable::Everyone => true,
-            Releasable::Members(codes) => codes.contains(code),
-        }
-    }
-
-    /// Those that both allow.
-    pub(crate) fn intersect(&self, other: &Releasable) -> Releasable {
-        match (self, other) {
-            (Releasable::Everyone, narrower) | (narrower, Releasable::Everyone) => narrower.clone(),
-            (Releasable::Members(a), Releasable::Members(b)) => {
-                Releasable::Members(a.intersection(b).cloned().collect())
-            }
-        }
-    }
-}
+/// The caveat that forbids passing on outside the recipient.
+pub const CAVEAT_NO_ONWARD: &str = "NO-ONWARD";
 
 /// What may be done with an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
     /// How far it may be passed on.
     pub tlp: Tlp,
+    /// What may be done with it where an adversary could notice.
+    pub pap: Pap,
     /// Whom it may be released to.
     pub releasable_to: Releasable,
+    /// Whom it must not be released to, whatever `releasable_to` says: codes and groups.
+    pub not_releasable_to: BTreeSet<String>,
     /// Handling caveats: every one binds whoever holds the object.
     pub caveats: BTreeSet<String>,
     /// Purposes it may be used for. Empty: any.
     pub purposes: BTreeSet<String>,
+    /// What the law allows its release by. Empty: nothing is stated.
+    pub legal_basis: BTreeSet<String>,
+    /// From this instant on it is released to nobody. Absent: never.
+    pub expires: Option<Timestamp>,
     /// Part of an exercise: never mixed with what is real (I9).
     pub exercise: bool,
 }
 
 impl Label {
-    /// The label of what nobody may have: TLP:RED, released to nobody.
-    pub fn nobody() -> Label {
+    /// A label that states a level and recipients and nothing else.
+    pub fn new(tlp: Tlp, releasable_to: Releasable) -> Label {
         Label {
-            tlp: Tlp::Red,
-            releasable_to: Releasable::nobody(),
+            tlp,
+            pap: Pap::Clear,
+            releasable_to,
+            not_releasable_to: BTreeSet::new(),
             caveats: BTreeSet::new(),
             purposes: BTreeSet::new(),
+            legal_basis: BTreeSet::new(),
+            expires: None,
             exercise: false,
         }
     }
 
-    /// Reads the text form. Sections may come in any order after TLP, each at most once; letters
-    /// of TLP and section names in any case. `Display` writes the one normal form.
-    ///
-    /// # Errors
-    /// `LabelError` names the part that is not understood: a label is never read in part.
-    pub fn parse(text: &str) -> Result<Label, LabelError> {
-        if text.len() > LABEL_BYTES_MAX {
-            return Err(LabelError::TooLong);
-        }
-        let mut sections = text.split("//").map(str::trim);
-        let first = sections.next().unwrap_or_default();
-        if !first
-            .get(..4)
-            .is_some_and(|start| start.eq_ignore_ascii_case("TLP:"))
-        {
-            return Err(LabelError::Tlp);
-        }
-        let tlp: Tlp = first.parse().map_err(|_| LabelError::Tlp)?;
-        let mut stated = PartialLabel {
-            tlp: Some(tlp),
-            ..PartialLabel::default()
-        };
-        for section in sections {
-            let (name, rest) = section.split_once(' ').unwrap_or((section, ""));
-            let fresh = match name.to_ascii_uppercase().as_str() {
-                "REL" => stated
-                    .releasable_to
-                    .replace(releasable(rest.trim())?)
-                    .is_none(),
-                "CAVEAT" => stated.caveats.replace(words(rest)?).is_none(),
-                "PURPOSE" => stated.purposes.replace(words(rest)?).is_none(),
-                "EXERCISE" if rest.is_empty() => stated.exercise.replace(true).is_none(),
-                _ => return Err(LabelError::Section(shown(section))),
-            };
-            if !fresh {
-                return Err(LabelError::Twice(shown(name)));
-            }
-        }
-        let open = if tlp == Tlp::Clear {
-            Releasable::Everyone
-        } else {
-            Releasable::nobody()
-        };
-        Ok(Label {
-            tlp,
-            releasable_to: stated.releasable_to.unwrap_or(open),
-            caveats: stated.caveats.unwrap_or_default(),
-            purposes: stated.purposes.unwrap_or_default(),
-            exercise: stated.exercise.unwrap_or_default(),
-        })
+    /// The label of what nobody may have: TLP:RED, released to nobody.
+    pub fn nobody() -> Label {
+        Label::new(Tlp::Red, Releasable::nobody())
     }
 
-    /// The least strict label that is as strict as both: the higher TLP level, the members that
-    /// both allow, all caveats, the purposes that both allow, exercise if either is. Two labels
-    /// without a common purpose combine to nobody and `PURPOSE_NONE`.
+    /// Whether the label lets the member with this code have the object, as far as recipients go:
+    /// named or in a group that is, and neither excluded nor in a group that is. Expiry is asked
+    /// with [`Label::expired`].
+    pub fn releases_to(&self, code: &str, groups: &Groups) -> bool {
+        self.releasable_to.includes(code, groups)
+            && !recipients::excludes(&self.not_releasable_to, code, groups)
+    }
+
+    /// Whether the label has run out at `now`.
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// Whether a caveat is there, in any case of its letters.
+    pub fn has_caveat(&self, caveat: &str) -> bool {
+        self.caveats
+            .iter()
+            .any(|one| one.eq_ignore_ascii_case(caveat))
+    }
+
+    /// Whether the text form stays within `LABEL_BYTES_MAX`, so that others can read it. A label
+    /// that was read always does; a combination of many may not.
+    pub fn is_writable(&self) -> bool {
+        let words = [
+            &self.not_releasable_to,
+            &self.caveats,
+            &self.purposes,
+            &self.legal_basis,
+        ];
+        let words = words.into_iter().chain(self.releasable_to.clauses());
+        // Every byte escaped, a separator after each word, and room for the section names.
+        let most: usize = words.flatten().map(|word| 3 * word.len() + 3).sum();
+        most + 160 <= LABEL_BYTES_MAX || self.to_string().len() <= LABEL_BYTES_MAX
+    }
+
+    /// The least strict label that is as strict as both; the table above says how each part
+    /// combines. Two labels without a common purpose combine to nobody and `PURPOSE_NONE`.
     #[must_use]
     pub fn combine(&self, other: &Label) -> Label {
         let mut releasable_to = self.releasable_to.intersect(&other.releasable_to);
@@ -160,17 +135,44 @@ impl Label {
         });
         Label {
             tlp: self.tlp.max(other.tlp),
+            pap: self.pap.max(other.pap),
             releasable_to,
-            caveats: self.caveats.union(&other.caveats).cloned().collect(),
+            not_releasable_to: union(&self.not_releasable_to, &other.not_releasable_to),
+            caveats: union(&self.caveats, &other.caveats),
             purposes,
+            legal_basis: common(&self.legal_basis, &other.legal_basis),
+            expires: [self.expires, other.expires].into_iter().flatten().min(),
             exercise: self.exercise || other.exercise,
         }
     }
 
     /// Whether this label allows nothing that `other` forbids.
     pub fn is_as_strict_as(&self, other: &Label) -> bool {
-        self.combine(other) == *self
+        // Combined with itself it is in normal form, as a combination always is.
+        self.combine(other) == self.combine(self)
     }
+}
+
+/// The label of a container (a report, a bundle, a grouping) from its own label and those of what
+/// it holds, each with whether that is about a person (see [`crate::about_person`]): the stricter
+/// of all. A legal basis is asked for persons, so parts that are about none leave it alone.
+///
+/// Parts that would leave more than `LABEL_CLAUSES_MAX` clauses over groups make it for nobody.
+#[must_use]
+pub fn container_label(own: &Label, parts: impl IntoIterator<Item = (Label, bool)>) -> Label {
+    let mut label = own.clone();
+    // Thousands of parts share a few labels.
+    let distinct: HashSet<(Label, bool)> = parts.into_iter().collect();
+    for (mut part, about_person) in distinct {
+        if !about_person {
+            part.legal_basis = label.legal_basis.clone();
+        }
+        label = label.combine(&part);
+        if label.releasable_to.clauses().count() > LABEL_CLAUSES_MAX {
+            label = label.combine(&Label::nobody());
+        }
+    }
+    label
 }
 
 /// The part of a label that one marking states. `None` leaves a field to other markings and, when
@@ -179,12 +181,20 @@ impl Label {
 pub struct PartialLabel {
     /// See `Label::tlp`.
     pub tlp: Option<Tlp>,
+    /// See `Label::pap`.
+    pub pap: Option<Pap>,
     /// See `Label::releasable_to`.
     pub releasable_to: Option<Releasable>,
+    /// See `Label::not_releasable_to`.
+    pub not_releasable_to: Option<BTreeSet<String>>,
     /// See `Label::caveats`.
     pub caveats: Option<BTreeSet<String>>,
     /// See `Label::purposes`.
     pub purposes: Option<BTreeSet<String>>,
+    /// See `Label::legal_basis`.
+    pub legal_basis: Option<BTreeSet<String>>,
+    /// See `Label::expires`. To state "never" is to state nothing.
+    pub expires: Option<Timestamp>,
     /// See `Label::exercise`.
     pub exercise: Option<bool>,
 }
@@ -206,26 +216,36 @@ impl PartialLabel {
         });
         PartialLabel {
             tlp: both(&self.tlp, &other.tlp, |a, b| *a.max(b)),
+            pap: both(&self.pap, &other.pap, |a, b| *a.max(b)),
             releasable_to,
-            caveats: both(&self.caveats, &other.caveats, |a, b| {
-                a.union(b).cloned().collect()
-            }),
+            not_releasable_to: both(&self.not_releasable_to, &other.not_releasable_to, union),
+            caveats: both(&self.caveats, &other.caveats, union),
             purposes,
+            legal_basis: both(&self.legal_basis, &other.legal_basis, common),
+            expires: both(&self.expires, &other.expires, |a, b| *a.min(b)),
             exercise: both(&self.exercise, &other.exercise, |a, b| *a || *b),
         }
     }
 
-    /// The whole label: fields that are not stated come from `default`. Exercise is the exception:
-    /// a default that says exercise cannot be unsaid by an object.
+    /// The whole label: fields that are not stated come from `default`. Three things that a
+    /// default says cannot be unsaid by an object: whom it excludes, when it expires, exercise.
     #[must_use]
     pub fn or_default(self, default: &Label) -> Label {
+        let mut not_releasable_to = default.not_releasable_to.clone();
+        not_releasable_to.extend(self.not_releasable_to.into_iter().flatten());
         Label {
             tlp: self.tlp.unwrap_or(default.tlp),
+            pap: self.pap.unwrap_or(default.pap),
             releasable_to: self
                 .releasable_to
                 .unwrap_or_else(|| default.releasable_to.clone()),
+            not_releasable_to,
             caveats: self.caveats.unwrap_or_else(|| default.caveats.clone()),
             purposes: self.purposes.unwrap_or_else(|| default.purposes.clone()),
+            legal_basis: self
+                .legal_basis
+                .unwrap_or_else(|| default.legal_basis.clone()),
+            expires: [self.expires, default.expires].into_iter().flatten().min(),
             exercise: self.exercise.unwrap_or_default() || default.exercise,
         }
     }
@@ -238,221 +258,27 @@ fn both<T: Clone>(a: &Option<T>, b: &Option<T>, combine: impl FnOnce(&T, &T) -> 
     }
 }
 
+fn union(a: &BTreeSet<String>, b: &BTreeSet<String>) -> BTreeSet<String> {
+    a.union(b).cloned().collect()
+}
+
+fn common(a: &BTreeSet<String>, b: &BTreeSet<String>) -> BTreeSet<String> {
+    a.intersection(b).cloned().collect()
+}
+
 /// The purposes that both sets allow, an empty set allowing any. `None`: there is no common one.
 fn common_purposes(a: &BTreeSet<String>, b: &BTreeSet<String>) -> Option<BTreeSet<String>> {
     if a.is_empty() || b.is_empty() {
         return Some(if a.is_empty() { b } else { a }.clone());
     }
-    let common: BTreeSet<String> = a.intersection(b).cloned().collect();
-    (!common.is_empty()).then_some(common)
+    let shared = common(a, b);
+    (!shared.is_empty()).then_some(shared)
 }
 
-/// Whether `code` can be a member's code: 2 to 16 of A-Z, 0-9 and hyphen.
-pub(crate) fn is_member_code(code: &str) -> bool {
-    (2..=16).contains(&code.len())
-        && code
-            .bytes()
-            .all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-'))
-}
-
-/// Whether `word` can be a caveat or a purpose.
+/// Whether `word` can be a caveat, a purpose or a legal basis.
 pub(crate) fn is_word(word: &str) -> bool {
     (1..=LABEL_WORD_BYTES_MAX).contains(&word.len())
 }
-
-/// Reads what follows REL.
-fn releasable(text: &str) -> Result<Releasable, LabelError> {
-    match text {
-        "*" => Ok(Releasable::Everyone),
-        "-" => Ok(Releasable::nobody()),
-        _ => {
-            let codes = text.split(',').map(|code| {
-                let code = code.trim();
-                if is_member_code(code) {
-                    Ok(code.to_owned())
-                } else {
-                    Err(LabelError::Member(shown(code)))
-                }
-            });
-            Ok(Releasable::Members(codes.collect::<Result<_, _>>()?))
-        }
-    }
-}
-
-/// Reads a list of caveats or purposes.
-fn words(text: &str) -> Result<BTreeSet<String>, LabelError> {
-    let word = |written: &str| {
-        let word = decode(written.trim());
-        word.filter(|word| is_word(word))
-            .ok_or_else(|| LabelError::Word(shown(written)))
-    };
-    text.split(',').map(word).collect()
-}
-
-/// Undoes `write_word`. `None`: a bad escape.
-fn decode(written: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(written.len());
-    let mut rest = written.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (digits, after) = rest.split_at_checked(2)?;
-        let digit = |at: usize| char::from(digits[at]).to_digit(16);
-        bytes.push((digit(0)? << 4 | digit(1)?) as u8);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn write_word(f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
-    let last = word.len().saturating_sub(1);
-    for (at, byte) in word.bytes().enumerate() {
-        let inner_space = byte == b' ' && at != 0 && at != last;
-        if byte.is_ascii_alphanumeric() || b"._:+@-".contains(&byte) || inner_space {
-            write!(f, "{}", char::from(byte))?;
-        } else {
-            write!(f, "%{byte:02X}")?;
-        }
-    }
-    Ok(())
-}
-
-fn write_list(f: &mut fmt::Formatter<'_>, name: &str, list: &BTreeSet<String>) -> fmt::Result {
-    for (at, word) in list.iter().enumerate() {
-        if at == 0 {
-            write!(f, "//{name} ")?;
-        } else {
-            f.write_str(",")?;
-        }
-        write_word(f, word)?;
-    }
-    Ok(())
-}
-
-impl fmt::Display for Label {
-    /// The normal form: sections in fixed order, lists sorted, REL only where it is not implied.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tlp.fmt(f)?;
-        match &self.releasable_to {
-            Releasable::Everyone if self.tlp == Tlp::Clear => {}
-            Releasable::Everyone => f.write_str("//REL *")?,
-            Releasable::Members(codes) if codes.is_empty() && self.tlp != Tlp::Clear => {}
-            Releasable::Members(codes) if codes.is_empty() => f.write_str("//REL -")?,
-            Releasable::Members(codes) => write_list(f, "REL", codes)?,
-        }
-        write_list(f, "CAVEAT", &self.caveats)?;
-        write_list(f, "PURPOSE", &self.purposes)?;
-        if self.exercise {
-            f.write_str("//EXERCISE")?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Label {
-    type Err = LabelError;
-
-    fn from_str(text: &str) -> Result<Label, LabelError> {
-        Label::parse(text)
-    }
-}
-
-impl serde::Serialize for Label {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl fmt::Display for Tlp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Tlp::Clear => "TLP:CLEAR",
-            Tlp::Green => "TLP:GREEN",
-            Tlp::Amber => "TLP:AMBER",
-            Tlp::AmberStrict => "TLP:AMBER+STRICT",
-            Tlp::Red => "TLP:RED",
-        })
-    }
-}
-
-impl FromStr for Tlp {
-    type Err = TlpError;
-
-    /// Reads a level with or without `TLP:` in front, in any case. TLP 1's WHITE is CLEAR.
-    fn from_str(text: &str) -> Result<Tlp, TlpError> {
-        let text = text.to_ascii_uppercase();
-        match text.strip_prefix("TLP:").unwrap_or(&text) {
-            "CLEAR" | "WHITE" => Ok(Tlp::Clear),
-            "GREEN" => Ok(Tlp::Green),
-            "AMBER" => Ok(Tlp::Amber),
-            "AMBER+STRICT" => Ok(Tlp::AmberStrict),
-            "RED" => Ok(Tlp::Red),
-            _ => Err(TlpError),
-        }
-    }
-}
-
-/// The text names no TLP level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TlpError;
-
-impl fmt::Display for TlpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "a TLP level is one of TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT, TLP:RED",
-        )
-    }
-}
-
-impl std::error::Error for TlpError {}
-
-/// Why a text is not a label. Carries at most the first 32 characters of the part at fault.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LabelError {
-    /// It does not begin with a TLP level.
-    Tlp,
-    /// A section other than REL, CAVEAT, PURPOSE and EXERCISE.
-    Section(String),
-    /// A section given twice.
-    Twice(String),
-    /// Not a member code.
-    Member(String),
-    /// Not a caveat or purpose.
-    Word(String),
-    /// Longer than `LABEL_BYTES_MAX`.
-    TooLong,
-}
-
-fn shown(part: &str) -> String {
-    part.chars().take(32).collect()
-}
-
-impl fmt::Display for LabelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LabelError::Tlp => write!(f, "a label begins with its TLP level; {TlpError}"),
-            LabelError::Section(part) => {
-                write!(f, "{part:?} is none of REL, CAVEAT, PURPOSE and EXERCISE")
-            }
-            LabelError::Twice(part) => write!(f, "the section {part:?} is given twice"),
-            LabelError::Member(part) => write!(
-                f,
-                "{part:?} is no member code (2 to 16 of A-Z, 0-9 and hyphen); everyone is *, nobody -"
-            ),
-            LabelError::Word(part) => write!(
-                f,
-                "{part:?} is no caveat or purpose of 1 to {LABEL_WORD_BYTES_MAX} bytes"
-            ),
-            LabelError::TooLong => write!(f, "a label has at most {LABEL_BYTES_MAX} bytes"),
-        }
-    }
-}
-
-impl std::error::Error for LabelError {}
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,7 @@ mod limits;
 mod marking;
 mod member;
 mod object;
+mod person;
 mod refusal;
 pub mod request;
 mod time;
@@ -35,11 +36,15 @@ pub use class::Class;
 pub use hash::{Hash, HashError};
 pub use id::{Id, IdError};
 pub use json::{canonicalise, is_canonical};
-pub use label::{Label, LabelError, PURPOSE_NONE, PartialLabel, Releasable, Tlp, TlpError};
+pub use label::{
+    CAVEAT_NO_ONWARD, CAVEAT_ORCON, Groups, Label, LabelError, PURPOSE_NONE, Pap, PapError,
+    PartialLabel, Releasable, Tlp, TlpError, container_label, is_group_name, is_member_code,
+};
 pub use limits::*;
 pub use marking::{EXTENSION_MARKING, MarkingMeaning, label_of, marking_object, tlp_marking};
 pub use member::{member_identity, member_identity_id};
 pub use object::Object;
+pub use person::about_person;
 pub use refusal::{NumberFault, Reason, Refusal};
 pub use time::{Timestamp, TimestampError};
 pub use version::{Succession, succession};

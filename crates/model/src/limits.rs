@@ -32,7 +32,7 @@ pub const WRAPPER_MEMBERS_MAX: usize = 64;
 /// LIMIT: bytes of a label's text, and of all of it in an entry of a log (which holds 4 KiB).
 pub const LABEL_BYTES_MAX: usize = 2048;
 
-/// LIMIT: bytes of one caveat or purpose: a keyword, not a sentence.
+/// LIMIT: bytes of one caveat, purpose or legal basis: a keyword, not a sentence.
 pub const LABEL_WORD_BYTES_MAX: usize = 64;
 
 /// LIMIT: members that one request for information names: as many as an accord has.
@@ -49,6 +49,14 @@ pub const REQUEST_WORDS_MAX: usize = 32;
 
 /// LIMIT: objects that a request is about or an answer gives; more belong in a report or grouping.
 pub const REQUEST_OBJECTS_MAX: usize = 256;
+
+/// LIMIT: bytes of the accord's and of the group's part of a group name, as accords limit names.
+pub const GROUP_PART_BYTES_MAX: usize = 64;
+
+/// LIMIT: clauses over groups that the combination of a container's parts may keep. Labels of one
+/// accord share a few groups; a container that needs more is withheld rather than compared for
+/// hours.
+pub const LABEL_CLAUSES_MAX: usize = 32;
 
 const _: () = assert!(DEPTH_MAX <= 128, "the readers recurse once per level");
 const _: () = assert!(TYPE_BYTES_MIN < TYPE_BYTES_MAX);

@@ -7,11 +7,14 @@
 //! ```json
 //! {"type":"marking-definition", …, "extensions":{"extension-definition--4e27fa59-…":{
 //!    "extension_type":"property-extension",
-//!    "releasable_to":["KG","KZ"],  // member codes, or ["*"]; an empty list is nobody
-//!    "caveats":["ORCON"], "purposes":["ct"], "exercise":true }}}
+//!    "pap":"amber",
+//!    "releasable_to":["@pact/east","KZ"],  // codes and groups, or ["*"]; an empty list is nobody
+//!    "releasable_to_all":[["@pact/east"],["@pact/west"]],  // in every one of these lists
+//!    "not_releasable_to":["KG"], "caveats":["ORCON"], "purposes":["ct"],
+//!    "legal_basis":["act 12-3"], "expires":"2026-12-01T00:00:00.000Z", "exercise":true }}}
 //! ```
 //!
-//! Each of the four is optional; an absent one states nothing. A marking that is unknown, or known
+//! Each is optional; an absent one states nothing. A marking that is unknown, or known
 //! but not understood to the last property, withholds the object from everybody: markings are
 //! orders, and an order that cannot be read is not carried out by guessing.
 
@@ -21,7 +24,7 @@ use serde::Deserialize;
 
 use crate::hash::Hash;
 use crate::id::Id;
-use crate::label::{Label, PartialLabel, Releasable, Tlp, is_member_code, is_word};
+use crate::label::{Label, Pap, PartialLabel, Releasable, Tlp, is_recipient, is_word};
 use crate::object::Object;
 use crate::time::Timestamp;
 
@@ -155,18 +158,30 @@ pub fn label_of(
 pub fn marking_object(stated: &PartialLabel, created: Timestamp) -> Result<Object, crate::Refusal> {
     let mut properties = serde_json::Map::new();
     properties.insert("extension_type".into(), "property-extension".into());
-    if let Some(releasable) = &stated.releasable_to {
-        let codes: Vec<&str> = match releasable {
-            Releasable::Everyone => vec!["*"],
-            Releasable::Members(codes) => codes.iter().map(String::as_str).collect(),
-        };
-        properties.insert("releasable_to".into(), codes.into());
+    if let Some(pap) = stated.pap {
+        let word = pap.to_string().to_ascii_lowercase();
+        properties.insert("pap".into(), word.trim_start_matches("pap:").into());
     }
-    for (name, words) in [("caveats", &stated.caveats), ("purposes", &stated.purposes)] {
+    if let Some(releasable) = &stated.releasable_to {
+        let (name, value) = match releasable {
+            Releasable::Everyone => ("releasable_to", serde_json::json!(["*"])),
+            Releasable::Members(clause) => ("releasable_to", serde_json::json!(clause)),
+            Releasable::AllOf(clauses) => ("releasable_to_all", serde_json::json!(clauses)),
+        };
+        properties.insert(name.into(), value);
+    }
+    for (name, words) in [
+        ("not_releasable_to", &stated.not_releasable_to),
+        ("caveats", &stated.caveats),
+        ("purposes", &stated.purposes),
+        ("legal_basis", &stated.legal_basis),
+    ] {
         if let Some(words) = words {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            properties.insert(name.into(), words.into());
+            properties.insert(name.into(), serde_json::json!(words));
         }
+    }
+    if let Some(expires) = stated.expires {
+        properties.insert("expires".into(), expires.to_string().into());
     }
     if let Some(exercise) = stated.exercise {
         properties.insert("exercise".into(), exercise.into());
@@ -262,33 +277,75 @@ impl Definition {
 #[serde(deny_unknown_fields)]
 struct Handling {
     extension_type: String,
+    pap: Option<String>,
     releasable_to: Option<BTreeSet<String>>,
+    releasable_to_all: Option<BTreeSet<BTreeSet<String>>>,
+    not_releasable_to: Option<BTreeSet<String>>,
     caveats: Option<BTreeSet<String>>,
     purposes: Option<BTreeSet<String>>,
+    legal_basis: Option<BTreeSet<String>>,
+    expires: Option<String>,
     exercise: Option<bool>,
 }
 
 impl Handling {
+    /// `None`: not understood to the last property.
     fn stated(self) -> Option<PartialLabel> {
-        let everyone = BTreeSet::from(["*".to_owned()]);
-        let releasable_to = match self.releasable_to {
-            Some(codes) if codes == everyone => Some(Releasable::Everyone),
-            Some(codes) if codes.iter().all(|code| is_member_code(code)) => {
-                Some(Releasable::Members(codes))
-            }
+        if self.extension_type != "property-extension" {
+            return None;
+        }
+        let fits = |list: &Option<BTreeSet<String>>, rule: fn(&str) -> bool| {
+            list.iter().flatten().all(|word| rule(word))
+        };
+        let words = [&self.caveats, &self.purposes, &self.legal_basis];
+        if !words.into_iter().all(|list| fits(list, is_word))
+            || !fits(&self.not_releasable_to, is_recipient)
+        {
+            return None;
+        }
+        // TLP's words have the TLP in front only in a label's text, and so has PAP.
+        let pap: Option<Pap> = match &self.pap {
+            Some(word) if !word.contains(':') => Some(word.parse().ok()?),
             Some(_) => return None,
             None => None,
         };
-        let mut words = self.caveats.iter().chain(&self.purposes).flatten();
-        let good = self.extension_type == "property-extension" && words.all(|word| is_word(word));
-        good.then_some(PartialLabel {
+        let expires = match &self.expires {
+            Some(text) => Some(Timestamp::parse(text).ok()?),
+            None => None,
+        };
+        Some(PartialLabel {
             tlp: None,
-            releasable_to,
+            pap,
+            releasable_to: releasable(self.releasable_to, self.releasable_to_all)?,
+            not_releasable_to: self.not_releasable_to,
             caveats: self.caveats,
             purposes: self.purposes,
+            legal_basis: self.legal_basis,
+            expires,
             exercise: self.exercise,
         })
     }
+}
+
+/// What the two properties on recipients state together. The outer `None`: not understood.
+fn releasable(
+    one: Option<BTreeSet<String>>,
+    all: Option<BTreeSet<BTreeSet<String>>>,
+) -> Option<Option<Releasable>> {
+    let mut lists = one.iter().chain(all.iter().flatten()).flatten();
+    let everyone = BTreeSet::from(["*".to_owned()]);
+    if one.as_ref() == Some(&everyone) && all.is_none() {
+        return Some(Some(Releasable::Everyone));
+    }
+    if !lists.all(|one| is_recipient(one)) {
+        return None;
+    }
+    let all = all.map(Releasable::all_of);
+    Some(match (one, all) {
+        (Some(one), Some(all)) => Some(Releasable::all_of([one]).intersect(&all)),
+        (Some(one), None) => Some(Releasable::all_of([one])),
+        (None, all) => all,
+    })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use log::{Action, Entry};
-use model::{Hash, Id, Label};
+use model::{Hash, Id, Label, Timestamp};
 use policy::{Attribution, Decision, ReleaseMode, Subject, Trigger, decide, releasable};
 use store::{Change, Command, LogName, Record, Reply, Signer, Store, StoreError};
 
@@ -130,6 +130,7 @@ impl Node {
                 .mode(&channel.accord.accord().name, &channel.name),
             trigger: trigger.clone(),
             named: Arc::clone(named),
+            now: self.now(),
         };
         let seen = std::mem::take(companions_seen);
         let (decided, seen) = self
@@ -419,6 +420,8 @@ struct Judge {
     mode: ReleaseMode,
     trigger: Trigger,
     named: Arc<Named>,
+    /// When the batch is decided.
+    now: Timestamp,
 }
 
 /// A label class and a kind: all objects of one are decided alike.
@@ -510,7 +513,11 @@ impl Judge {
 
     fn verdict(&self, label: &Label, kind: &str) -> Verdict {
         let text: Arc<str> = label.to_string().into();
-        let subject = Subject { label, kind };
+        let subject = Subject {
+            label,
+            kind,
+            now: self.now,
+        };
         let Some(in_force) = self.channel.in_force() else {
             let why = vec!["the channel is no longer in force".to_owned()];
             return (ReleaseOutcome::Refused, text, Arc::new(why));

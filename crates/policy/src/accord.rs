@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use log::note::{KeyKind, VerifierKey};
-use model::Tlp;
+use model::{Groups, Tlp};
 
 use crate::error::AccordError;
 
@@ -24,6 +24,8 @@ pub struct Accord {
     pub previous: Option<[u8; 32]>,
     /// Who takes part, in the order of the text.
     pub members: Vec<Member>,
+    /// Circles of members that labels can name, in the order of the text.
+    pub groups: Vec<Group>,
     /// The streams that members share, in the order of the text.
     pub channels: Vec<Channel>,
     /// What every member promises about what it receives.
@@ -53,6 +55,15 @@ pub struct Member {
     pub tls: [u8; 32],
 }
 
+/// A named circle of members. Labels name it `@accord/group`, see [`Accord::group_name`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Name, `[a-z0-9-]`, at most [`NAME_CHARS_MAX`](crate::NAME_CHARS_MAX).
+    pub name: String,
+    /// Codes of its members, at least one.
+    pub members: BTreeSet<String>,
+}
+
 /// A named stream under an accord.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -72,6 +83,43 @@ pub struct Channel {
     pub retention_days: Option<u32>,
     /// Whether entries name their source.
     pub attribution: Attribution,
+    /// How well the source is hidden; only where `attribution` is [`Attribution::Member`], and
+    /// absent there: [`Hide::default`]. Ask [`Channel::hiding`].
+    pub hide: Option<Hide>,
+    /// Set on an inbox: a member that publishes on behalf of the others elsewhere.
+    pub delegate: Option<Delegate>,
+}
+
+/// What a channel that hides the source does to times and sizes, the same at every member (I7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hide {
+    /// Times that leave are rounded down to so many minutes.
+    pub round_minutes: u32,
+    /// Releases wait for the end of a window of so many minutes and leave it in random order.
+    pub window_minutes: u32,
+    /// Bodies are padded to a multiple of so many bytes.
+    pub pad_bytes: u32,
+}
+
+impl Default for Hide {
+    /// An hour, an hour, and 1 KiB: coarser than a working day shows and larger than most objects.
+    fn default() -> Hide {
+        Hide {
+            round_minutes: 60,
+            window_minutes: 60,
+            pad_bytes: 1024,
+        }
+    }
+}
+
+/// Publishing on behalf: what members release into the channel that has this, `member` may release
+/// as its own into the channel `into`, so that nobody there can tell whose it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegate {
+    /// Code of the member that publishes; a member of both channels.
+    pub member: String,
+    /// The channel it publishes into; its attribution is [`Attribution::Member`].
+    pub into: String,
 }
 
 /// A set of STIX types.
@@ -139,6 +187,20 @@ impl Accord {
         self.channels.iter().find(|channel| channel.name == name)
     }
 
+    /// A group's full name, as labels write it: `@<accord>/<group>`.
+    pub fn group_name(&self, group: &Group) -> String {
+        format!("@{}/{}", self.name, group.name)
+    }
+
+    /// The groups by their full names.
+    pub fn named_groups(&self) -> Groups {
+        let mut groups = Groups::default();
+        for group in &self.groups {
+            groups.insert(self.group_name(group), group.members.clone());
+        }
+        groups
+    }
+
     /// The origin of a member's log for a channel: `<domain>/<accord>/<channel>`. It is the first
     /// line of the log's checkpoints and the name of the keys that sign them.
     pub fn log_origin(&self, member: &Member, channel: &str) -> String {
@@ -189,6 +251,16 @@ impl Member {
             Role::Log => Some(&self.log),
             Role::LogPq => self.log_pq.as_ref(),
             Role::Witness => Some(&self.witness),
+        }
+    }
+}
+
+impl Channel {
+    /// How the source is hidden; absent: it is not.
+    pub fn hiding(&self) -> Option<Hide> {
+        match self.attribution {
+            Attribution::Origin => None,
+            Attribution::Member => Some(self.hide.unwrap_or_default()),
         }
     }
 }

@@ -43,6 +43,7 @@ pub fn admissible(
     let subject = Subject {
         label: &label,
         kind: &entry.kind,
+        now,
     };
     if let Err(mut reasons) = releasable(&subject, channel) {
         return Err(reasons.swap_remove(0));
@@ -106,13 +107,7 @@ fn agrees(entry: &Entry, label: &Label, object: &Object) -> Result<(), Withheld>
 /// The level of the TLP markings that need no look-up. Other markings may be objects that have not
 /// arrived yet, so they can neither be demanded nor read here; the entry's label covers them.
 fn stated_level(object: &Object) -> Tlp {
-    let open = Label {
-        tlp: Tlp::Clear,
-        releasable_to: Releasable::Everyone,
-        caveats: Default::default(),
-        purposes: Default::default(),
-        exercise: false,
-    };
+    let open = Label::new(Tlp::Clear, Releasable::Everyone);
     label_of(
         object.marking_refs(),
         &|_| Some(MarkingMeaning::Statement),

@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::accord::{Accord, Attribution, Channel, Kinds, Member, Role};
+use crate::accord::{Accord, Attribution, Channel, Delegate, Group, Hide, Kinds, Member, Role};
 use crate::error::AccordError;
 use crate::limits::{
-    CHANNELS_MAX, DOMAIN_CHARS_MAX, KINDS_MAX, MEMBERS_MAX, NAME_CHARS_MAX, PURPOSES_MAX,
-    RETENTION_DAYS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
+    CHANNELS_MAX, DOMAIN_CHARS_MAX, GROUPS_MAX, HIDE_MINUTES_MAX, HIDE_PAD_BYTES_MAX, KINDS_MAX,
+    MEMBERS_MAX, NAME_CHARS_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
 
 /// The accord name under which a node keeps logs that it shares with nobody.
@@ -49,6 +49,14 @@ pub(crate) fn check(accord: &Accord) -> Result<(), AccordError> {
     }
     distinct_members(&accord.members)?;
     let codes: BTreeSet<&str> = accord.members.iter().map(|m| m.code.as_str()).collect();
+    count("groups", accord.groups.len(), GROUPS_MAX)?;
+    let mut names = BTreeSet::new();
+    for one in &accord.groups {
+        group(one, &codes)?;
+        if !names.insert(one.name.as_str()) {
+            return Err(duplicate("group", &one.name));
+        }
+    }
     let mut names = BTreeSet::new();
     for one in &accord.channels {
         channel(accord, one, &codes)?;
@@ -142,7 +150,7 @@ fn channel(accord: &Accord, channel: &Channel, codes: &BTreeSet<&str>) -> Result
     rule(&place, "title", title(&channel.title))?;
     if let Some(stranger) = channel.members.iter().find(|m| !codes.contains(m.as_str())) {
         return Err(AccordError::UnknownMember {
-            channel: channel.name.clone(),
+            place,
             member: stranger.clone(),
         });
     }
@@ -178,6 +186,90 @@ fn channel(accord: &Accord, channel: &Channel, codes: &BTreeSet<&str>) -> Result
             "attribution",
             "only an accord whose obligations say non_attribution = true can hide the source",
         ));
+    }
+    if let Some(one) = &channel.hide {
+        hide(&place, channel, one)?;
+    }
+    if let Some(one) = &channel.delegate {
+        delegate(&place, accord, channel, one)?;
+    }
+    Ok(())
+}
+
+fn group(group: &Group, codes: &BTreeSet<&str>) -> Result<(), AccordError> {
+    rule("group", "name", name(&group.name))?;
+    let place = format!("group {}", group.name);
+    if let Some(stranger) = group.members.iter().find(|m| !codes.contains(m.as_str())) {
+        return Err(AccordError::UnknownMember {
+            place,
+            member: stranger.clone(),
+        });
+    }
+    if group.members.is_empty() {
+        return Err(value(&place, "members", "a group needs at least one"));
+    }
+    Ok(())
+}
+
+fn hide(place: &str, channel: &Channel, hide: &Hide) -> Result<(), AccordError> {
+    if channel.attribution != Attribution::Member {
+        return Err(value(
+            place,
+            "hide",
+            "only a channel with attribution \"member\" hides the source",
+        ));
+    }
+    for (key, minutes) in [
+        ("hide.round_minutes", hide.round_minutes),
+        ("hide.window_minutes", hide.window_minutes),
+    ] {
+        if !(1..=HIDE_MINUTES_MAX).contains(&minutes) {
+            return Err(value(place, key, "between 1 and 10080 minutes (a week)"));
+        }
+    }
+    if !(64..=HIDE_PAD_BYTES_MAX).contains(&hide.pad_bytes) {
+        return Err(value(place, "hide.pad_bytes", "between 64 and 65536 bytes"));
+    }
+    Ok(())
+}
+
+/// The delegate stands in both channels, and where it publishes, the source is hidden. It would be
+/// no hiding place if its own inbox showed everybody there who sent what.
+fn delegate(
+    place: &str,
+    accord: &Accord,
+    inbox: &Channel,
+    delegate: &Delegate,
+) -> Result<(), AccordError> {
+    let wrong = |key, why| Err(value(place, key, why));
+    let Some(into) = accord.channel(&delegate.into) else {
+        return wrong("delegate.into", "the accord has no channel of that name");
+    };
+    if into.name == inbox.name {
+        return wrong("delegate.into", "a channel cannot be its own inbox");
+    }
+    if into.attribution != Attribution::Member {
+        return wrong(
+            "delegate.into",
+            "publishing on behalf needs a channel with attribution \"member\"",
+        );
+    }
+    if into.delegate.is_some() {
+        return wrong("delegate.into", "that channel is itself an inbox");
+    }
+    if into.exercise != inbox.exercise {
+        return wrong(
+            "delegate.into",
+            "one of the two channels is for exercises and the other is not",
+        );
+    }
+    for channel in [inbox, into] {
+        if !channel.members.contains(&delegate.member) {
+            return wrong(
+                "delegate.member",
+                "the delegate has to be a member of both channels",
+            );
+        }
     }
     Ok(())
 }

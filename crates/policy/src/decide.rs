@@ -9,7 +9,6 @@ use model::Tlp;
 
 use crate::accord::Kinds;
 use crate::release::{Subject, Withheld};
-use crate::text::tlp_word;
 
 /// How a member releases into one channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,16 +108,12 @@ pub fn decide(
                     rule: format!(
                         "automatic release ends at {} and the object is {}, \
                          so a person has to release",
-                        tlp_word(*ceiling),
-                        tlp_word(subject.label.tlp)
+                        ceiling, subject.label.tlp
                     ),
                 }
             } else {
                 Decision::Permit {
-                    rule: format!(
-                        "automatic release covers {kind} up to {}",
-                        tlp_word(*ceiling)
-                    ),
+                    rule: format!("automatic release covers {kind} up to {}", ceiling),
                 }
             }
         }

@@ -52,10 +52,10 @@ pub enum AccordError {
         /// Where, or the value itself.
         value: String,
     },
-    /// A channel names a member that the accord does not have.
+    /// A channel or group names a member that the accord does not have.
     UnknownMember {
-        /// The channel.
-        channel: String,
+        /// Which one: `channel alerts` or `group east`.
+        place: String,
         /// The code that is not among the members.
         member: String,
     },
@@ -102,10 +102,10 @@ impl fmt::Display for AccordError {
             AccordError::Duplicate { what, value } => {
                 write!(f, "the {what} {value} is there twice; each may appear once")
             }
-            AccordError::UnknownMember { channel, member } => write!(
+            AccordError::UnknownMember { place, member } => write!(
                 f,
-                "channel {channel} names {member}, which is not a member of the accord; \
-                 add the member or take it out of the channel"
+                "{place} names {member}, which is not a member of the accord; \
+                 add the member or take it out there"
             ),
             AccordError::NotARootKey { name } => write!(
                 f,

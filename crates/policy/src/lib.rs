@@ -25,16 +25,18 @@ mod set;
 mod signed;
 mod text;
 
-pub use accord::{Accord, Attribution, Channel, Kinds, Member, Obligations, Role, Transfer};
+pub use accord::{
+    Accord, Attribution, Channel, Delegate, Group, Hide, Kinds, Member, Obligations, Role, Transfer,
+};
 pub use admit::admissible;
 pub use authority::{Duty, NoDuty};
 pub use decide::{Decision, ReleaseMode, Trigger, decide};
 pub use error::AccordError;
 pub use fault::PolicyError;
 pub use limits::{
-    ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, KINDS_MAX, MEMBERS_MAX,
-    NAME_CHARS_MAX, NOTE_BYTES_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, TITLE_CHARS_MAX,
-    URL_CHARS_MAX,
+    ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, GROUPS_MAX, HIDE_MINUTES_MAX,
+    HIDE_PAD_BYTES_MAX, KINDS_MAX, MEMBERS_MAX, NAME_CHARS_MAX, NOTE_BYTES_MAX, PURPOSES_MAX,
+    RETENTION_DAYS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
 pub use outgoing::{
     Change, DiffLine, EXTENSION_PADDING, Finding, FindingKind, LeakRules, Names, Profile, Profiles,

@@ -19,6 +19,17 @@ pub const MEMBERS_MAX: usize = 128;
 /// number of logs stays in the tens of thousands.
 pub const CHANNELS_MAX: usize = 256;
 
+/// LIMIT: groups of one accord; people choose among them when they write a label.
+pub const GROUPS_MAX: usize = 64;
+
+/// LIMIT: minutes of rounding and of the release window of a channel that hides the source. After
+/// a week, news is no news.
+pub const HIDE_MINUTES_MAX: u32 = 10_080;
+
+/// LIMIT: bytes to whose multiple bodies are padded: 64 KiB hides every usual object among the
+/// others, and more would only fill disks.
+pub const HIDE_PAD_BYTES_MAX: u32 = 65_536;
+
 /// LIMIT: kinds that one channel or one release mode may list. STIX 2.1 defines about fifty
 /// types; the rest is room for extension types.
 pub const KINDS_MAX: usize = 128;
@@ -50,6 +61,8 @@ pub const AHEAD_SECS_MAX: i64 = 86_400;
 
 const _: () = assert!(MEMBERS_MAX * 4_096 <= ACCORD_BYTES_MAX);
 const _: () = assert!(CHANNELS_MAX * MEMBERS_MAX * 20 <= ACCORD_BYTES_MAX);
+const _: () = assert!(GROUPS_MAX * MEMBERS_MAX * 20 <= ACCORD_BYTES_MAX / 4);
+const _: () = assert!(NAME_CHARS_MAX == model::GROUP_PART_BYTES_MAX);
 const _: () = assert!(MEMBERS_MAX * 256 <= NOTE_BYTES_MAX - ACCORD_BYTES_MAX);
 const _: () = assert!(NOTE_BYTES_MAX <= log::limits::NOTE_BYTES_MAX);
 const _: () = assert!(MEMBERS_MAX <= log::limits::NOTE_SIGNATURES_MAX);

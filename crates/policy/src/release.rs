@@ -5,17 +5,16 @@
 //! cannot widen what another would keep.
 //!
 //! INVARIANT (I1): yes means that the channel is in force, every member that the channel names is
-//! in the label's releasable-to set, the label is not above the ceiling, the kind is allowed and
-//! the exercise flag agrees. *Every member that the channel names*, not only those that have
+//! one to whom the label releases (in its releasable-to set, and not excluded), the label has not
+//! expired and is not above the ceiling, the kind is allowed and the exercise flag agrees. *Every member that the channel names*, not only those that have
 //! ratified: a member that ratifies tomorrow reads the log from its first entry.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use model::{Label, Releasable, Tlp};
+use model::{Groups, Label, Timestamp, Tlp};
 
 use crate::accord::Channel;
-use crate::text::tlp_word;
 
 /// What is to be released or was received, as far as the rule needs to know it.
 #[derive(Clone, Copy, Debug)]
@@ -24,17 +23,40 @@ pub struct Subject<'a> {
     pub label: &'a Label,
     /// The STIX type.
     pub kind: &'a str,
+    /// The time of the question: a label may have expired.
+    pub now: Timestamp,
 }
 
 /// A channel together with those who have ratified it.
 #[derive(Clone, Debug)]
 pub struct InForce<'a> {
+    /// The accord's name.
+    pub accord: &'a str,
     /// What the accord says about the channel.
     pub channel: &'a Channel,
     /// Members of the channel that have ratified the accord.
     pub members: BTreeSet<String>,
     /// Days that members keep what they receive; absent: no limit.
     pub retention_days: Option<u32>,
+    /// The accord's groups, by which the label's recipients are resolved.
+    pub groups: Groups,
+    /// What the accord's members may use received objects for; empty: not limited.
+    pub purposes: BTreeSet<String>,
+}
+
+impl<'a> InForce<'a> {
+    /// A channel with those who have ratified it, in an accord without groups, retention or
+    /// purposes.
+    pub fn new(accord: &'a str, channel: &'a Channel, members: BTreeSet<String>) -> InForce<'a> {
+        InForce {
+            accord,
+            channel,
+            members,
+            retention_days: None,
+            groups: Groups::default(),
+            purposes: BTreeSet::new(),
+        }
+    }
 }
 
 /// Why something stays out of a channel. Each variant names what would have to change.
@@ -47,13 +69,21 @@ pub enum Withheld {
         /// Its members that have ratified.
         ratified: BTreeSet<String>,
     },
-    /// Some members of the channel are not in the label's releasable-to set.
+    /// The label does not release to some members of the channel: they are not in its
+    /// releasable-to set, or it excludes them.
     MemberNotReleasable {
         /// The channel.
         channel: String,
         /// Those members.
         members: BTreeSet<String>,
     },
+    /// The label has run out.
+    LabelExpired {
+        /// When.
+        expires: Timestamp,
+    },
+    /// The label is too long to be written into an entry, as only a combination of many can be.
+    LabelTooLong,
     /// The label's TLP level is above the channel's ceiling.
     AboveCeiling {
         /// The channel.
@@ -130,20 +160,25 @@ pub fn releasable(subject: &Subject<'_>, channel: &InForce<'_>) -> Result<(), Ve
     }
     // The union, because an `InForce` that names a reader beyond the channel's own list must not
     // open a way around the rule.
-    let outside: BTreeSet<String> = match &subject.label.releasable_to {
-        Releasable::Everyone => BTreeSet::new(),
-        Releasable::Members(cleared) => rules
-            .members
-            .union(&channel.members)
-            .filter(|code| !cleared.contains(*code))
-            .cloned()
-            .collect(),
-    };
+    let outside: BTreeSet<String> = rules
+        .members
+        .union(&channel.members)
+        .filter(|code| !subject.label.releases_to(code, &channel.groups))
+        .cloned()
+        .collect();
     if !outside.is_empty() {
         reasons.push(Withheld::MemberNotReleasable {
             channel: name(),
             members: outside,
         });
+    }
+    if let Some(expires) = subject.label.expires
+        && subject.label.expired(subject.now)
+    {
+        reasons.push(Withheld::LabelExpired { expires });
+    }
+    if !subject.label.is_writable() {
+        reasons.push(Withheld::LabelTooLong);
     }
     if subject.label.tlp > rules.ceiling {
         reasons.push(Withheld::AboveCeiling {
@@ -186,9 +221,21 @@ impl fmt::Display for Withheld {
             ),
             Withheld::MemberNotReleasable { channel, members } => write!(
                 f,
-                "channel {channel} reaches {}, not in the object's releasable-to set; \
-                 add them to the set or choose a channel without them",
+                "channel {channel} reaches {}, to whom the object's label does not release it; \
+                 add them to its releasable-to set (or take them out of what it excludes), \
+                 or choose a channel without them",
                 joined(members)
+            ),
+            Withheld::LabelExpired { expires } => write!(
+                f,
+                "the object's label expired at {expires}; \
+                 give the object a new label if it may still be shared"
+            ),
+            Withheld::LabelTooLong => write!(
+                f,
+                "the object's combined label is longer than the {} bytes that others read; \
+                 use fewer caveats, purposes or recipients, or name a group",
+                model::LABEL_BYTES_MAX
             ),
             Withheld::AboveCeiling {
                 channel,
@@ -198,8 +245,7 @@ impl fmt::Display for Withheld {
                 f,
                 "the object is {} and channel {channel} carries at most {}; \
                  lower the marking or choose a channel with a higher ceiling",
-                tlp_word(*tlp),
-                tlp_word(*ceiling)
+                tlp, ceiling
             ),
             Withheld::KindNotAllowed { channel, kind } => write!(
                 f,
@@ -240,8 +286,7 @@ impl fmt::Display for Withheld {
                 f,
                 "the entry claims {} for an object that is itself marked {}; \
                  its origin must release it under the stricter label",
-                tlp_word(*claimed),
-                tlp_word(*stated)
+                claimed, stated
             ),
             Withheld::PastRetention { days } => write!(
                 f,

@@ -13,6 +13,7 @@ use std::fmt;
 
 use log::LogKeys;
 use log::note::{KeyKind, Note, NoteError, SignatureLine, SigningKey, VerifierKey};
+use model::Groups;
 
 use crate::accord::{Accord, Channel, Member};
 use crate::error::AccordError;
@@ -30,6 +31,8 @@ pub struct SignedAccord {
     /// What was signed; for a text that came from outside not always what `to_text` would write.
     text: String,
     lines: BTreeMap<String, SignatureLine>,
+    /// The accord's groups by full name, resolved once.
+    groups: Groups,
 }
 
 impl SignedAccord {
@@ -42,6 +45,7 @@ impl SignedAccord {
         let text = accord.to_text();
         within(text.len(), ACCORD_BYTES_MAX)?;
         Ok(SignedAccord {
+            groups: accord.named_groups(),
             accord,
             text,
             lines: BTreeMap::new(),
@@ -53,8 +57,10 @@ impl SignedAccord {
     /// # Errors
     /// What is wrong with the text.
     pub fn from_text(text: &str) -> Result<SignedAccord, AccordError> {
+        let accord = Accord::parse_text(text)?;
         Ok(SignedAccord {
-            accord: Accord::parse_text(text)?,
+            groups: accord.named_groups(),
+            accord,
             text: text.to_owned(),
             lines: BTreeMap::new(),
         })
@@ -174,6 +180,7 @@ impl SignedAccord {
     /// Who of the channel's members has ratified, in force or not: what an explanation needs.
     pub fn standing<'a>(&'a self, channel: &'a Channel) -> InForce<'a> {
         InForce {
+            accord: &self.accord.name,
             channel,
             members: channel
                 .members
@@ -182,6 +189,8 @@ impl SignedAccord {
                 .cloned()
                 .collect(),
             retention_days: self.accord.retention_days(channel),
+            groups: self.groups.clone(),
+            purposes: self.accord.obligations.purposes.clone(),
         }
     }
 

@@ -15,7 +15,9 @@ use model::Tlp;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
-use crate::accord::{Accord, Attribution, Channel, Kinds, Member, Obligations, Role, Transfer};
+use crate::accord::{
+    Accord, Attribution, Channel, Delegate, Group, Hide, Kinds, Member, Obligations, Role, Transfer,
+};
 use crate::error::AccordError;
 use crate::limits::ACCORD_BYTES_MAX;
 
@@ -73,6 +75,10 @@ pub(crate) fn write(accord: &Accord) -> String {
     for member in &accord.members {
         write_member(&mut out, member);
     }
+    for group in &accord.groups {
+        let (name, members) = (quoted(&group.name), list(&group.members));
+        let _ = write!(out, "\n[[group]]\nname = {name}\nmembers = {members}\n");
+    }
     for channel in &accord.channels {
         write_channel(&mut out, channel);
     }
@@ -108,32 +114,27 @@ fn write_channel(out: &mut String, channel: &Channel) {
         Kinds::Any => put("kinds", quoted("any")),
         Kinds::Only(kinds) => put("kinds", list(kinds)),
     }
-    put("ceiling", quoted(tlp_word(channel.ceiling)));
+    put("ceiling", quoted(&channel.ceiling.to_string()));
     put("exercise", channel.exercise.to_string());
     if let Some(days) = channel.retention_days {
         put("retention_days", days.to_string());
     }
     put("attribution", quoted(attribution_word(channel.attribution)));
-}
-
-/// A TLP level as accords and messages write it.
-pub(crate) fn tlp_word(tlp: Tlp) -> &'static str {
-    match tlp {
-        Tlp::Clear => "TLP:CLEAR",
-        Tlp::Green => "TLP:GREEN",
-        Tlp::Amber => "TLP:AMBER",
-        Tlp::AmberStrict => "TLP:AMBER+STRICT",
-        Tlp::Red => "TLP:RED",
+    if let Some(hide) = &channel.hide {
+        let (round, window, pad) = (hide.round_minutes, hide.window_minutes, hide.pad_bytes);
+        put(
+            "hide",
+            format!("{{ round_minutes = {round}, window_minutes = {window}, pad_bytes = {pad} }}"),
+        );
+    }
+    if let Some(delegate) = &channel.delegate {
+        let (member, into) = (quoted(&delegate.member), quoted(&delegate.into));
+        put(
+            "delegate",
+            format!("{{ member = {member}, into = {into} }}"),
+        );
     }
 }
-
-const LEVELS: [Tlp; 5] = [
-    Tlp::Clear,
-    Tlp::Green,
-    Tlp::Amber,
-    Tlp::AmberStrict,
-    Tlp::Red,
-];
 
 fn attribution_word(attribution: Attribution) -> &'static str {
     match attribution {
@@ -208,6 +209,8 @@ struct RawAccord {
     #[serde(default)]
     member: Vec<RawMember>,
     #[serde(default)]
+    group: Vec<RawGroup>,
+    #[serde(default)]
     channel: Vec<RawChannel>,
 }
 
@@ -236,6 +239,28 @@ struct RawMember {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawGroup {
+    name: String,
+    members: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHide {
+    round_minutes: u32,
+    window_minutes: u32,
+    pad_bytes: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDelegate {
+    member: String,
+    into: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawChannel {
     name: String,
     title: String,
@@ -245,6 +270,8 @@ struct RawChannel {
     exercise: bool,
     retention_days: Option<u32>,
     attribution: String,
+    hide: Option<RawHide>,
+    delegate: Option<RawDelegate>,
 }
 
 /// `"any"` or a list of types.
@@ -299,6 +326,16 @@ impl RawAccord {
                 .member
                 .into_iter()
                 .map(RawMember::into_member)
+                .collect::<Result<_, _>>()?,
+            groups: self
+                .group
+                .into_iter()
+                .map(|group| {
+                    Ok(Group {
+                        name: group.name,
+                        members: distinct("group member", group.members)?,
+                    })
+                })
                 .collect::<Result<_, _>>()?,
             channels: self
                 .channel
@@ -355,9 +392,9 @@ impl RawMember {
 impl RawChannel {
     fn into_channel(self) -> Result<Channel, AccordError> {
         let place = |key: &str| format!("channel {}, {key}", self.name);
-        let ceiling = LEVELS
+        let ceiling = Tlp::ALL
             .into_iter()
-            .find(|tlp| tlp_word(*tlp) == self.ceiling);
+            .find(|tlp| tlp.to_string() == self.ceiling);
         Ok(Channel {
             ceiling: ceiling.ok_or_else(|| {
                 wrong(
@@ -383,6 +420,15 @@ impl RawChannel {
             title: self.title,
             exercise: self.exercise,
             retention_days: self.retention_days,
+            hide: self.hide.map(|hide| Hide {
+                round_minutes: hide.round_minutes,
+                window_minutes: hide.window_minutes,
+                pad_bytes: hide.pad_bytes,
+            }),
+            delegate: self.delegate.map(|delegate| Delegate {
+                member: delegate.member,
+                into: delegate.into,
+            }),
             name: self.name,
         })
     }

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use model::{Label, Releasable, Tlp};
+use model::{Label, Releasable, Timestamp, Tlp};
 use policy::{
     Channel, Decision, InForce, Kinds, ReleaseMode, Subject, Trigger, Withheld, decide, releasable,
 };
@@ -34,15 +34,43 @@ struct Case {
     kinds: Option<u8>,
     object_exercise: bool,
     channel_exercise: bool,
+    /// Whom the accord's group holds; absent: the accord has no such group.
+    group: Option<u8>,
+    /// Whether the label's recipients name the group too.
+    group_cleared: bool,
+    /// Whom the label excludes.
+    excluded: u8,
+    /// Whether it excludes the group too.
+    group_excluded: bool,
+    /// Seconds until the label expires.
+    expires_in: Option<i8>,
 }
 
 impl Case {
+    /// Those of the channel to whom the label does not release, in bits.
+    fn outside(&self) -> u8 {
+        let group = self.group.unwrap_or(0);
+        let cleared = match self.cleared {
+            None => 63,
+            Some(cleared) if self.group_cleared => cleared | group,
+            Some(cleared) => cleared,
+        };
+        let excluded = match (self.group_excluded, group) {
+            (false, _) => self.excluded,
+            // A group that is unknown, or holds nobody, shuts out everybody.
+            (true, 0) => 63,
+            (true, group) => self.excluded | group,
+        };
+        self.members & (!cleared | excluded)
+    }
+
+    fn expired(&self) -> bool {
+        self.expires_in.is_some_and(|seconds| seconds <= 0)
+    }
+
     /// I1 in bits.
     fn allowed(&self) -> bool {
-        let everyone_cleared = match self.cleared {
-            None => true,
-            Some(cleared) => self.members & cleared == self.members,
-        };
+        let everyone_cleared = self.outside() == 0 && !self.expired();
         let kind_carried = self.kinds.is_none_or(|kinds| kinds >> self.kind & 1 == 1);
         (self.members & self.ratified).count_ones() >= 2
             && everyone_cleared
@@ -51,12 +79,12 @@ impl Case {
             && (self.object_exercise == self.channel_exercise)
     }
 
-    /// How many of the five conditions fail.
+    /// How many of the six conditions fail.
     fn faults(&self) -> usize {
         [
             (self.members & self.ratified).count_ones() < 2,
-            self.cleared
-                .is_some_and(|cleared| self.members & !cleared != 0),
+            self.outside() != 0,
+            self.expired(),
             self.tlp > self.ceiling,
             self.kinds.is_some_and(|kinds| kinds >> self.kind & 1 == 0),
             self.object_exercise != self.channel_exercise,
@@ -81,11 +109,33 @@ impl Case {
     fn label(&self) -> Label {
         let mut label = label(LEVELS[self.tlp], None);
         if let Some(cleared) = self.cleared {
-            label.releasable_to = Releasable::Members(set(cleared, &SIX));
+            let mut clause = set(cleared, &SIX);
+            clause.extend(self.group_cleared.then(|| GROUP.to_owned()));
+            label.releasable_to = Releasable::Members(clause);
         }
+        label.not_releasable_to = set(self.excluded, &SIX);
+        let group = self.group_excluded.then(|| GROUP.to_owned());
+        label.not_releasable_to.extend(group);
+        label.expires = self.expires_in.map(|seconds| at(i64::from(seconds)));
         label.exercise = self.object_exercise;
         label
     }
+
+    fn in_force<'a>(&self, channel: &'a Channel) -> InForce<'a> {
+        let ratified = set(self.members & self.ratified, &SIX);
+        let mut in_force = InForce::new("steppe", channel, ratified);
+        if let Some(group) = self.group {
+            in_force.groups.insert(GROUP, set(group, &SIX));
+        }
+        in_force
+    }
+}
+
+const GROUP: &str = "@steppe/east";
+
+/// So many seconds after the time at which these tests ask.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_micros(1_790_000_000_000_000 + seconds * 1_000_000)
 }
 
 fn set(bits: u8, items: &[&str]) -> BTreeSet<String> {
@@ -110,8 +160,21 @@ fn case() -> impl Strategy<Value = Case> {
         any::<bool>(),
         prop_oneof![4 => Just(false), 1 => Just(true)],
     );
-    (sets, levels, kinds, flags).prop_map(
-        |((members, ratified, cleared), (tlp, ceiling), (kind, kinds), (exercise, differs))| Case {
+    let more = (
+        proptest::option::of(0_u8..64),
+        any::<bool>(),
+        prop_oneof![4 => Just(0_u8), 1 => 0_u8..64],
+        prop_oneof![6 => Just(false), 1 => Just(true)],
+        prop_oneof![4 => Just(None), 1 => (-2_i8..8).prop_map(Some)],
+    );
+    (sets, levels, kinds, flags, more).prop_map(
+        |(
+            (members, ratified, cleared),
+            (tlp, ceiling),
+            (kind, kinds),
+            (exercise, differs),
+            (group, group_cleared, excluded, group_excluded, expires_in),
+        )| Case {
             members,
             ratified,
             cleared: cleared.map(|(bits, covers)| if covers { bits | members } else { bits }),
@@ -121,6 +184,11 @@ fn case() -> impl Strategy<Value = Case> {
             kinds,
             object_exercise: exercise,
             channel_exercise: exercise ^ differs,
+            group,
+            group_cleared,
+            excluded,
+            group_excluded,
+            expires_in,
         },
     )
 }
@@ -132,19 +200,16 @@ proptest! {
     fn yes_exactly_when_all_conditions_hold(case in case()) {
         let channel = case.channel();
         let label = case.label();
-        let in_force = InForce {
-            members: set(case.members & case.ratified, &SIX),
-            channel: &channel,
-            retention_days: None,
-        };
-        let subject = Subject { label: &label, kind: KINDS[case.kind] };
+        let in_force = case.in_force(&channel);
+        let subject = Subject { label: &label, kind: KINDS[case.kind], now: at(0) };
         let answer = releasable(&subject, &in_force);
         prop_assert_eq!(answer.is_ok(), case.allowed());
         // Every reason is given, and each can be read.
         let reasons = answer.clone().err().unwrap_or_default();
         prop_assert_eq!(reasons.len(), case.faults());
         for reason in &reasons {
-            prop_assert!(reason.to_string().contains("channel c"), "{}", reason);
+            let place = if matches!(reason, Withheld::LabelExpired { .. }) { "expired" } else { "channel c" };
+            prop_assert!(reason.to_string().contains(place), "{}", reason);
         }
         // No mode and no person gets past a no.
         let modes = [
@@ -164,14 +229,11 @@ proptest! {
     #[test]
     fn nobody_means_nobody(mut case in case()) {
         case.cleared = Some(0);
+        case.group = case.group.filter(|_| !case.group_cleared);
         let channel = case.channel();
         let label = case.label();
-        let in_force = InForce {
-            members: set(case.members & case.ratified, &SIX),
-            channel: &channel,
-            retention_days: None,
-        };
-        let subject = Subject { label: &label, kind: KINDS[case.kind] };
+        let in_force = case.in_force(&channel);
+        let subject = Subject { label: &label, kind: KINDS[case.kind], now: at(0) };
         prop_assert!(releasable(&subject, &in_force).is_err());
     }
 
@@ -181,14 +243,14 @@ proptest! {
         let mut wider = channel.clone();
         wider.members.insert(SIX[extra].to_owned());
         let label = case.label();
-        let subject = Subject { label: &label, kind: KINDS[case.kind] };
-        let before = set(case.members & case.ratified, &SIX);
-        let mut after = before.clone();
-        after.insert(SIX[extra].to_owned());
-        let narrow = releasable(&subject, &InForce { channel: &channel, members: before, retention_days: None });
-        let cleared = case.cleared.is_none_or(|bits| bits >> extra & 1 == 1);
+        let subject = Subject { label: &label, kind: KINDS[case.kind], now: at(0) };
+        let narrow = releasable(&subject, &case.in_force(&channel));
+        let with = Case { members: 1 << extra, ..case.clone() };
+        let cleared = with.outside() == 0;
         for channel in [&wider, &channel] {
-            let wide = releasable(&subject, &InForce { channel, members: after.clone(), retention_days: None });
+            let mut in_force = case.in_force(channel);
+            in_force.members.insert(SIX[extra].to_owned());
+            let wide = releasable(&subject, &in_force);
             if !cleared {
                 prop_assert!(wide.is_err(), "a reader who is not cleared must close the channel");
             }
@@ -205,6 +267,7 @@ fn growing_by_a_reader_who_is_not_cleared_closes_the_channel() {
     let subject = Subject {
         label: &only_five,
         kind: "indicator",
+        now: at(0),
     };
     // Version 1: five members, all ratified.
     let mut five = accord(&SIX);
@@ -242,6 +305,7 @@ fn a_channel_that_one_member_ratified_carries_nothing() {
     let subject = Subject {
         label: &everyone,
         kind: "report",
+        now: at(0),
     };
     let answer = releasable(&subject, &lonely.standing(channel));
     let reasons = answer.expect_err("one member is no channel");
@@ -261,7 +325,16 @@ fn automation_stays_within_its_mode() {
         ceiling: Tlp::Green,
     };
     let ask = |label, kind, mode: &ReleaseMode, trigger: &Trigger| {
-        decide(Ok(()), mode, &Subject { label, kind }, trigger)
+        decide(
+            Ok(()),
+            mode,
+            &Subject {
+                label,
+                kind,
+                now: at(0),
+            },
+            trigger,
+        )
     };
     let person = Trigger::Person("Aigul".to_owned());
     let permits = |decision| matches!(decision, Decision::Permit { .. });

@@ -104,7 +104,12 @@ pub fn assert_releasable(world: &World) {
                 let channel = accord.channel(channel).expect("a channel of the accord");
                 assert!(channel.members.contains(code), "{place} and is no member");
                 assert!(
-                    label_allows(label, record.id.type_name(), channel),
+                    label_allows(
+                        label,
+                        record.id.type_name(),
+                        channel,
+                        &accord.named_groups()
+                    ),
                     "{place} in spite of its label {label}"
                 );
                 let mark = party.store.label(&record).expect("its label reads");

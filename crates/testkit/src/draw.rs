@@ -40,26 +40,23 @@ pub fn revision(of: &Object, rng: &mut Rng, now: Timestamp) -> Object {
 /// A label for intake: any level, everyone or some of `codes`, sometimes exercise or caveats.
 pub fn label(rng: &mut Rng, codes: &[&str]) -> Label {
     let caveats: &[&str] = &["ORCON", "NOFORN"];
-    Label {
-        tlp: *rng.pick(&LEVELS),
-        releasable_to: match rng.below(4) {
-            0 => Releasable::Everyone,
-            1 => Releasable::Members(names(codes)),
-            _ => Releasable::Members(
-                rng.some(codes)
-                    .into_iter()
-                    .map(|c| (*c).to_owned())
-                    .collect(),
-            ),
-        },
-        caveats: if rng.one_in(4) {
-            names(caveats)
-        } else {
-            BTreeSet::new()
-        },
-        purposes: BTreeSet::new(),
-        exercise: rng.one_in(4),
+    let tlp = *rng.pick(&LEVELS);
+    let releasable_to = match rng.below(4) {
+        0 => Releasable::Everyone,
+        1 => Releasable::Members(names(codes)),
+        _ => Releasable::Members(
+            rng.some(codes)
+                .into_iter()
+                .map(|c| (*c).to_owned())
+                .collect(),
+        ),
+    };
+    let mut label = Label::new(tlp, releasable_to);
+    if rng.one_in(4) {
+        label.caveats = names(caveats);
     }
+    label.exercise = rng.one_in(4);
+    label
 }
 
 fn names(list: &[&str]) -> BTreeSet<String> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use log::note::{KeyKind, SigningKey};
 use log::{Action, Checkpoint, Entry};
-use model::{Hash, Label, Object, Releasable, Timestamp, Tlp};
+use model::{Groups, Hash, Label, Object, Releasable, Timestamp, Tlp};
 use policy::{
     Accord, Attribution, Channel, Kinds, Member, Obligations, Role, SignedAccord, Subject,
     Withheld, releasable,
@@ -78,6 +78,8 @@ pub fn channel(name: &str, members: &[&str]) -> Channel {
         exercise: false,
         retention_days: None,
         attribution: Attribution::Origin,
+        hide: None,
+        delegate: None,
     }
 }
 
@@ -103,6 +105,7 @@ pub fn accord(codes: &[&str], channels: Vec<Channel>) -> Accord {
         version: 1,
         previous: None,
         members: codes.iter().map(member).collect(),
+        groups: Vec::new(),
         channels,
         obligations: Obligations::default(),
     }
@@ -135,10 +138,29 @@ pub fn random_accord(rng: &mut Rng) -> Accord {
 
 /// I1 and I9 in other words than `policy` has for them: whether an object of this label and kind
 /// may be in the channel.
-pub fn label_allows(label: &Label, kind: &str, channel: &Channel) -> bool {
+pub fn label_allows(label: &Label, kind: &str, channel: &Channel, groups: &Groups) -> bool {
     let mut fits = label.exercise == channel.exercise && label.tlp <= channel.ceiling;
-    if let Releasable::Members(cleared) = &label.releasable_to {
-        fits &= channel.members.is_subset(cleared);
+    // Worked out from the clauses, not asked of the label.
+    for code in &channel.members {
+        let named = |clause: &BTreeSet<String>| {
+            clause.iter().any(|one| match groups.get(one) {
+                Some(group) => group.contains(code),
+                None => one == code,
+            })
+        };
+        let excluded = label
+            .not_releasable_to
+            .iter()
+            .any(|one| match groups.get(one) {
+                Some(group) => group.is_empty() || group.contains(code),
+                None => one == code || one.starts_with('@'),
+            });
+        let cleared = match &label.releasable_to {
+            Releasable::Everyone => true,
+            Releasable::Members(clause) => named(clause),
+            Releasable::AllOf(clauses) => !clauses.is_empty() && clauses.iter().all(named),
+        };
+        fits &= cleared && !excluded;
     }
     if let Kinds::Only(kinds) = &channel.kinds {
         fits &= kinds.iter().any(|allowed| allowed == kind);
@@ -324,6 +346,7 @@ impl World {
         let subject = Subject {
             label: &label,
             kind: record.id.type_name(),
+            now: self.now(),
         };
         releasable(&subject, &in_force)?;
         self.force(code, channel, record, &label);

@@ -34,7 +34,8 @@ fn what_a_label_forbids_reaches_nobody() {
                         .channel(&channel)
                         .expect("a channel")
                         .clone();
-                    let allowed = label_allows(&label, record.id.type_name(), &rules);
+                    let groups = world.accord.accord().named_groups();
+                    let allowed = label_allows(&label, record.id.type_name(), &rules, &groups);
                     if *code == careless {
                         world.force(code, &channel, record, &label);
                     } else {
@@ -62,7 +63,8 @@ fn what_a_label_forbids_reaches_nobody() {
                 .filter(|record| record.log.as_ref() == Some(&world.log(origin, channel)))
                 .filter(|record| {
                     let (_, label) = world.truth(&record.hash).expect("it was added");
-                    label_allows(label, record.id.type_name(), &rules)
+                    let groups = world.accord.accord().named_groups();
+                    label_allows(label, record.id.type_name(), &rules, &groups)
                 })
                 .collect();
             for reader in rules.members.iter().filter(|code| *code != origin) {
@@ -122,6 +124,7 @@ fn a_member_that_has_not_ratified_keeps_everybody_to_what_it_may_see() {
         let subject = policy::Subject {
             label: &five,
             kind: record.id.type_name(),
+            now: world.now(),
         };
         let trigger = policy::Trigger::Person("Aigul".to_owned());
         let decision = policy::decide(Err(reasons), &mode, &subject, &trigger);

@@ -164,12 +164,15 @@ async fn agree(origin: &Bed, partner: &Bed) -> Result<(), Failure> {
         exercise: false,
         retention_days: None,
         attribution: Attribution::Origin,
+        hide: None,
+        delegate: None,
     };
     let accord = Accord {
         name: ACCORD.to_owned(),
         version: 1,
         previous: None,
         members,
+        groups: Vec::new(),
         channels: vec![channel],
         obligations: Obligations {
             retention_days: None,

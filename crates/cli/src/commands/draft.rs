@@ -90,6 +90,7 @@ impl New {
             version,
             previous,
             members,
+            groups: Vec::new(),
             channels,
             obligations: Obligations {
                 retention_days: self.retention,
@@ -174,6 +175,8 @@ pub(crate) fn channel(spec: &str, all: &BTreeSet<String>) -> Result<Channel, Fai
         exercise: false,
         retention_days: None,
         attribution: Attribution::Origin,
+        hide: None,
+        delegate: None,
     };
     for part in parts {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));

@@ -127,6 +127,7 @@ impl Cluster {
             version: 1,
             previous: None,
             members,
+            groups: Vec::new(),
             channels: channels(),
             obligations: Obligations {
                 retention_days: None,

@@ -154,6 +154,8 @@ pub(crate) fn channels() -> Vec<Channel> {
         exercise: false,
         retention_days: None,
         attribution: Attribution::Origin,
+        hide: None,
+        delegate: None,
     };
     vec![
         channel("alerts", "Cyber alerts for all six", &all, Tlp::Amber),
@@ -210,7 +212,7 @@ mod tests {
                 channel
                     .members
                     .iter()
-                    .all(|code| label.releasable_to.includes(code)),
+                    .all(|code| label.releases_to(code, &model::Groups::default())),
                 "{}",
                 story.title
             );

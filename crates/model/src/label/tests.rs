@@ -10,7 +10,8 @@ fn label(text: &str) -> Label {
 fn reads_and_writes_the_text_form() {
     let full = label("TLP:GREEN//REL KZ,KG//CAVEAT ORCON//PURPOSE ct//EXERCISE");
     assert_eq!(full.tlp, Tlp::Green);
-    assert!(full.releasable_to.includes("KG") && !full.releasable_to.includes("UZ"));
+    let none = Groups::default();
+    assert!(full.releases_to("KG", &none) && !full.releases_to("UZ", &none));
     assert_eq!(full.caveats, BTreeSet::from(["ORCON".to_owned()]));
     assert_eq!(full.purposes, BTreeSet::from(["ct".to_owned()]));
     assert!(full.exercise);
@@ -94,49 +95,91 @@ fn any_set(items: &'static [&'static str]) -> impl Strategy<Value = BTreeSet<Str
     )
 }
 
-fn any_label() -> impl Strategy<Value = Label> {
-    let tlp = prop::sample::select(vec![
-        Tlp::Clear,
-        Tlp::Green,
-        Tlp::Amber,
-        Tlp::AmberStrict,
-        Tlp::Red,
-    ]);
-    let releasable = prop_oneof![
+const RECIPIENTS: &[&str] = &["KG", "KZ", "UZ", "US", "@pact/east", "@pact/west"];
+
+fn any_releasable() -> impl Strategy<Value = Releasable> {
+    prop_oneof![
         1 => Just(Releasable::Everyone),
-        4 => any_set(&["KG", "KZ", "UZ", "US"]).prop_map(Releasable::Members),
-    ];
-    let caveats = any_set(&["ORCON", "EYES", " %odd, one//", "é"]);
+        2 => any_set(&["KG", "KZ", "UZ", "US"]).prop_map(Releasable::Members),
+        2 => any_set(RECIPIENTS).prop_map(Releasable::Members),
+        2 => prop::collection::vec(any_set(RECIPIENTS), 0..3).prop_map(Releasable::all_of),
+    ]
+}
+
+fn any_label() -> impl Strategy<Value = Label> {
+    let expires = prop::option::of(any::<u32>().prop_map(|seconds| {
+        Timestamp::from_unix_nanos(i128::from(seconds) * 1_000_000_000 + i128::from(seconds % 3))
+    }));
     (
-        tlp,
-        releasable,
-        caveats,
+        prop::sample::select(&Tlp::ALL[..]),
+        prop::sample::select(&Pap::ALL[..]),
+        any_releasable(),
+        any_set(RECIPIENTS),
+        any_set(&["ORCON", "EYES", " %odd, one//", "é"]),
         any_set(&["ct", "relief", "none"]),
+        any_set(&["act 12-3", "treaty/7", "règlement"]),
+        expires,
         any::<bool>(),
     )
-        .prop_map(|(tlp, releasable_to, caveats, purposes, exercise)| Label {
-            tlp,
-            releasable_to,
-            caveats,
-            purposes,
-            exercise,
-        })
+        .prop_map(
+            |(tlp, pap, releasable_to, not, caveats, purposes, legal_basis, expires, exercise)| {
+                Label {
+                    tlp,
+                    pap,
+                    releasable_to,
+                    not_releasable_to: not,
+                    caveats,
+                    purposes,
+                    legal_basis,
+                    expires,
+                    exercise,
+                }
+            },
+        )
 }
 
 fn any_partial() -> impl Strategy<Value = PartialLabel> {
-    (any_label(), any::<[bool; 5]>()).prop_map(|(label, states)| PartialLabel {
+    (any_label(), any::<[bool; 8]>()).prop_map(|(label, states)| PartialLabel {
         tlp: states[0].then_some(label.tlp),
-        releasable_to: states[1].then_some(label.releasable_to),
-        caveats: states[2].then_some(label.caveats),
-        purposes: states[3].then_some(label.purposes),
-        exercise: states[4].then_some(label.exercise),
+        pap: states[1].then_some(label.pap),
+        releasable_to: states[2].then_some(label.releasable_to),
+        not_releasable_to: states[3].then_some(label.not_releasable_to),
+        caveats: states[4].then_some(label.caveats),
+        purposes: states[5].then_some(label.purposes),
+        legal_basis: states[6].then_some(label.legal_basis),
+        expires: label.expires,
+        exercise: states[7].then_some(label.exercise),
     })
 }
 
-/// Whether a member may use an object so labelled for a purpose.
-fn allows(label: &Label, code: &str, purpose: &str) -> bool {
-    label.releasable_to.includes(code)
+/// Groups as some accord may define them: each known or not, and of any members.
+fn any_groups() -> impl Strategy<Value = Groups> {
+    let group = || prop::option::of(any_set(&["KG", "KZ", "UZ", "US"]));
+    (group(), group()).prop_map(|(east, west)| {
+        let mut groups = Groups::default();
+        for (name, members) in [("@pact/east", east), ("@pact/west", west)] {
+            if let Some(members) = members {
+                groups.insert(name, members);
+            }
+        }
+        groups
+    })
+}
+
+/// Whether a member may use an object so labelled, for a purpose and on a legal basis, at a time.
+fn allows(
+    label: &Label,
+    groups: &Groups,
+    code: &str,
+    purpose: &str,
+    basis: &str,
+    now: u32,
+) -> bool {
+    let now = Timestamp::from_unix_nanos(i128::from(now) * 1_000_000_000);
+    label.releases_to(code, groups)
         && (label.purposes.is_empty() || label.purposes.contains(purpose))
+        && (basis.is_empty() || label.legal_basis.contains(basis))
+        && !label.expired(now)
 }
 
 proptest! {
@@ -158,15 +201,22 @@ proptest! {
     }
 
     #[test]
-    fn combining_never_allows_what_either_forbids(a in any_label(), b in any_label()) {
+    fn combining_never_allows_what_either_forbids(
+        a in any_label(),
+        b in any_label(),
+        groups in any_groups(),
+        now in any::<u32>(),
+    ) {
         let join = a.combine(&b);
         prop_assert!(join.tlp >= a.tlp && join.tlp >= b.tlp);
+        prop_assert!(join.pap >= a.pap && join.pap >= b.pap);
         prop_assert!(join.caveats.is_superset(&a.caveats) && join.caveats.is_superset(&b.caveats));
         prop_assert_eq!(join.exercise, a.exercise || b.exercise);
         for code in ["KG", "KZ", "UZ", "US", "PK"] {
             for purpose in ["ct", "relief", "training"] {
-                if allows(&join, code, purpose) {
-                    prop_assert!(allows(&a, code, purpose) && allows(&b, code, purpose));
+                for basis in ["", "act 12-3", "treaty/7"] {
+                    let may = |label| allows(label, &groups, code, purpose, basis, now);
+                    prop_assert!(!may(&join) || (may(&a) && may(&b)));
                 }
             }
         }
@@ -176,7 +226,44 @@ proptest! {
     fn what_markings_state_combines_in_any_order(a in any_partial(), b in any_partial(), c in any_partial()) {
         prop_assert_eq!(a.combine(&b), b.combine(&a));
         prop_assert_eq!(a.combine(&b).combine(&c), a.combine(&b.combine(&c)));
-        prop_assert_eq!(a.combine(&a), a);
+        prop_assert_eq!(a.combine(&a), a.clone());
+        // Stating more never opens anything, whatever the default.
+        let strict = a.combine(&b);
+        prop_assert!(strict.combine(&c) == c.combine(&strict));
+    }
+
+    #[test]
+    fn recipients_mean_what_their_clauses_mean(
+        a in any_releasable(),
+        b in any_releasable(),
+        groups in any_groups(),
+    ) {
+        let both = a.intersect(&b);
+        for code in ["KG", "KZ", "UZ", "US", "PK", "@pact/east", ""] {
+            prop_assert_eq!(
+                both.includes(code, &groups),
+                a.includes(code, &groups) && b.includes(code, &groups)
+            );
+        }
+    }
+
+    #[test]
+    fn a_container_is_as_strict_as_each_of_its_parts(
+        own in any_label(),
+        parts in prop::collection::vec((any_label(), any::<bool>()), 0..6),
+    ) {
+        let label = container_label(&own, parts.clone());
+        prop_assert!(label.is_as_strict_as(&own));
+        for (mut part, about_person) in parts.iter().cloned() {
+            if !about_person {
+                part.legal_basis = label.legal_basis.clone();
+            }
+            prop_assert!(label.is_as_strict_as(&part));
+        }
+        let mut turned = parts.clone();
+        turned.reverse();
+        turned.extend(parts);
+        prop_assert_eq!(container_label(&own, turned), label);
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn reads_statements_tlp_and_our_extension() {
             caveats: Some(BTreeSet::from(["ORCON".into()])),
             purposes: Some(BTreeSet::from(["ct".into()])),
             exercise: Some(true),
+            ..Default::default()
         })
     );
     let everyone = PartialLabel {
@@ -87,8 +88,19 @@ fn reads_statements_tlp_and_our_extension() {
     };
     assert_eq!(
         ours(r#","releasable_to":[]"#),
-        MarkingMeaning::Label(nobody)
+        MarkingMeaning::Label(nobody.clone())
     );
+    for empty in [
+        r#","releasable_to_all":[]"#,
+        r#","releasable_to_all":[[]]"#,
+        r#","releasable_to":["KZ"],"releasable_to_all":[[],["@pact/east"]]"#,
+    ] {
+        assert_eq!(
+            ours(empty),
+            MarkingMeaning::Label(nobody.clone()),
+            "{empty}"
+        );
+    }
 }
 
 #[test]
@@ -102,6 +114,18 @@ fn what_is_not_understood_to_the_last_property_is_unknown() {
         r#","caveats":{}"#,
         r#","exercise":"yes""#,
         r#","releasable_too":["KZ"]"#,
+        r#","releasable_to":["@pact"]"#,
+        r#","releasable_to":["КZ"]"#, // a Cyrillic К
+        r#","releasable_to":["*"],"releasable_to_all":[["KZ"]]"#,
+        r#","releasable_to_all":["KZ"]"#,
+        r#","releasable_to_all":[["*"]]"#,
+        r#","not_releasable_to":["*"]"#,
+        r#","not_releasable_to":[""]"#,
+        r#","pap":"TLP:RED""#,
+        r#","pap":"pink""#,
+        r#","legal_basis":[""]"#,
+        r#","expires":"tomorrow""#,
+        r#","expires":null,"pap":7"#,
     ] {
         assert_eq!(ours(properties), MarkingMeaning::Unknown, "{properties}");
     }
@@ -207,9 +231,13 @@ fn builds_the_marking_that_says_so() {
     let created = Timestamp::parse("2026-01-01T00:00:00Z").expect("a time");
     let stated = PartialLabel {
         tlp: None,
-        releasable_to: Some(label("TLP:RED//REL KG,KZ").releasable_to),
+        pap: Some(Pap::Amber),
+        releasable_to: Some(label("TLP:RED//REL KG,@pact/east & KZ,@pact/west").releasable_to),
+        not_releasable_to: Some(BTreeSet::from(["@pact/observers".into(), "UZ".into()])),
         caveats: Some(BTreeSet::from(["ORCON".into()])),
         purposes: None,
+        legal_basis: Some(BTreeSet::from(["act 12-3".into()])),
+        expires: Some(Timestamp::parse("2026-12-01T00:00:00Z").expect("a time")),
         exercise: Some(true),
     };
     let object = marking_object(&stated, created).expect("a good label");

@@ -8,7 +8,7 @@
 
 use log::tile::TILE_WIDTH;
 use log::{Entry, Kind, TilePath};
-use model::{Label, Releasable};
+use model::{Groups, Label};
 use policy::{Channel, SignedAccord};
 use store::{LogName, Store, StoreError};
 
@@ -27,7 +27,14 @@ pub(crate) fn newly_shown(
         if size == 0 || earlier.is_some_and(|earlier| within(channel, earlier)) {
             continue;
         }
-        if let Some(entry) = first_withheld(store, &log, size, channel, earlier)? {
+        // By the groups of both versions: who joins a group now was not in it when an entry that
+        // names the group was released.
+        let groups: Vec<Groups> = before
+            .into_iter()
+            .chain([after])
+            .map(|signed| signed.accord().named_groups())
+            .collect();
+        if let Some(entry) = first_withheld(store, &log, size, channel, earlier, &groups)? {
             return Ok(Some(format!(
                 "its channel {} would show entry {entry} of this member's log to members that it \
                  was not released to, or exercise as real; agree on a channel with another name",
@@ -50,15 +57,13 @@ fn first_withheld(
     size: u64,
     channel: &Channel,
     earlier: Option<&Channel>,
+    groups: &[Groups],
 ) -> Result<Option<u64>, StoreError> {
     let known = |code: &&String| earlier.is_none_or(|earlier| !earlier.members.contains(*code));
     let joining: Vec<&String> = channel.members.iter().filter(known).collect();
     let may = |label: &Label| {
-        let cleared = match &label.releasable_to {
-            Releasable::Everyone => true,
-            Releasable::Members(cleared) => joining.iter().all(|code| cleared.contains(*code)),
-        };
-        cleared && label.exercise == channel.exercise
+        let cleared = |code: &&String| groups.iter().all(|of| label.releases_to(code, of));
+        joining.iter().all(cleared) && label.exercise == channel.exercise
     };
     let mut at = 0;
     // Neighbours mostly have one label.

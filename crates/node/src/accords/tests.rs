@@ -36,6 +36,7 @@ fn draft(name: &str, parties: &[&Party], title: &str) -> Accord {
         version: 1,
         previous: None,
         members: parties.iter().map(|party| party.member.clone()).collect(),
+        groups: Vec::new(),
         channels: vec![Draft {
             name: "alerts".into(),
             title: title.into(),
@@ -48,6 +49,8 @@ fn draft(name: &str, parties: &[&Party], title: &str) -> Accord {
             exercise: false,
             retention_days: None,
             attribution: Attribution::Origin,
+            hide: None,
+            delegate: None,
         }],
         obligations: Obligations::default(),
     }

@@ -416,6 +416,8 @@ pub(crate) fn channel(name: &str, members: &[&str]) -> Channel {
         exercise: false,
         retention_days: None,
         attribution: Attribution::Origin,
+        hide: None,
+        delegate: None,
     }
 }
 
@@ -426,6 +428,7 @@ pub(crate) fn accord(members: &[&Member], channels: Vec<Channel>) -> SignedAccor
         version: 1,
         previous: None,
         members: members.iter().map(|member| (*member).clone()).collect(),
+        groups: Vec::new(),
         channels,
         obligations: Obligations::default(),
     };

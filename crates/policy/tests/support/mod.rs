@@ -77,6 +77,8 @@ pub(crate) fn channel(name: &str, members: &[&str]) -> Channel {
         exercise: false,
         retention_days: None,
         attribution: Attribution::Origin,
+        hide: None,
+        delegate: None,
     }
 }
 
@@ -92,6 +94,7 @@ pub(crate) fn accord(members: &[&str]) -> Accord {
         version: 1,
         previous: None,
         members: members.iter().map(|code| member(code)).collect(),
+        groups: Vec::new(),
         channels: vec![
             channel("all", members),
             channel("pair", &members[..2]),
@@ -115,14 +118,9 @@ pub(crate) fn ratified(accord: Accord, by: &[&str]) -> SignedAccord {
 }
 
 pub(crate) fn label(tlp: Tlp, releasable_to: Option<&[&str]>) -> Label {
-    Label {
-        tlp,
-        releasable_to: match releasable_to {
-            Some(list) => Releasable::Members(codes(list)),
-            None => Releasable::Everyone,
-        },
-        caveats: BTreeSet::new(),
-        purposes: BTreeSet::new(),
-        exercise: false,
-    }
+    let releasable_to = match releasable_to {
+        Some(list) => Releasable::Members(codes(list)),
+        None => Releasable::Everyone,
+    };
+    Label::new(tlp, releasable_to)
 }

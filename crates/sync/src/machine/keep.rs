@@ -31,7 +31,7 @@ pub(super) async fn chunks(
     mut pieces: mpsc::Receiver<Piece>,
     progress: &mut Progress,
 ) -> Result<(), PullError> {
-    let mut markings = Markings::new(store, view);
+    let mut markings = Markings::new(store, view, clock);
     let mut missing = Missing::default();
     let mut size = held;
     let mut busy: VecDeque<Commit> = VecDeque::new();

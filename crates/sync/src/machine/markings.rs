@@ -9,13 +9,14 @@
 //! Objects share few sets of markings, so the answer is remembered for each set and label.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::{Id, Label, MarkingMeaning, Object, label_of};
 use policy::{Subject, releasable};
 use store::{Collection, Store, StoreError};
 
 use super::verify::Piece;
-use super::{View, blocking};
+use super::{Clock, View, blocking};
 use crate::error::PullError;
 use crate::limits::{MARKING_CLASSES_MAX, MARKINGS_MAX};
 
@@ -23,6 +24,7 @@ use crate::limits::{MARKING_CLASSES_MAX, MARKINGS_MAX};
 pub(super) struct Markings {
     store: Store,
     view: View,
+    clock: Clock,
     collection: Collection,
     /// What a marking means; `None`: not held.
     meanings: HashMap<Id, Option<MarkingMeaning>>,
@@ -55,11 +57,12 @@ impl Class {
 }
 
 impl Markings {
-    pub(super) fn new(store: &Store, view: &View) -> Markings {
+    pub(super) fn new(store: &Store, view: &View, clock: &Clock) -> Markings {
         Markings {
             store: store.clone(),
             collection: view.log.collection(),
             view: view.clone(),
+            clock: Arc::clone(clock),
             meanings: HashMap::new(),
             classes: HashMap::new(),
         }
@@ -149,6 +152,7 @@ impl Markings {
                 let subject = Subject {
                     label: &own,
                     kind: &class.kind,
+                    now: (self.clock)(),
                 };
                 releasable(&subject, &self.view.channel())
                     .err()

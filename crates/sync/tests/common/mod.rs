@@ -78,6 +78,8 @@ fn channel(name: &str, members: &[&str], exercise: bool) -> Channel {
         exercise,
         retention_days: Some(3650),
         attribution: Attribution::Origin,
+        hide: None,
+        delegate: None,
     }
 }
 
@@ -89,6 +91,7 @@ pub fn accord() -> Arc<SignedAccord> {
         version: 1,
         previous: None,
         members: all.iter().map(|code| member(code)).collect(),
+        groups: Vec::new(),
         channels: vec![
             channel("alerts", &all, false),
             channel("drill", &all, true),
