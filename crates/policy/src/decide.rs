@@ -40,8 +40,7 @@ impl ReleaseMode {
             ReleaseMode::Auto { ceiling, .. } if subject.label.tlp > *ceiling => Some(format!(
                 "automatic release ends at {} and the object is {}, \
                  so a person has to release",
-                tlp_word(*ceiling),
-                tlp_word(subject.label.tlp)
+                ceiling, subject.label.tlp
             )),
             ReleaseMode::Auto { .. } => None,
         }

@@ -167,6 +167,7 @@ impl Authority {
         let subject = Subject {
             label: facts.label,
             kind: facts.kind,
+            now: circumstances.now,
         };
         if let Err(reasons) = releasable(&subject, in_force) {
             return Decision::Refuse {
