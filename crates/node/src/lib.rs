@@ -30,6 +30,7 @@ mod problem;
 mod pull;
 mod reads;
 pub mod release;
+mod requests;
 pub mod serve;
 pub mod taxii;
 

@@ -161,6 +161,22 @@ pub const FAILURES_ALARM: u32 = 6;
 /// LIMIT: accords installed at one time; each costs one small file and its logs.
 pub const ACCORDS_MAX: usize = 64;
 
+/// LIMIT: requests and answers of one member in one channel that are put into threads, the newest;
+/// older ones stay objects like any other. With texts of 16 KiB that is 16 MB for a hostile member.
+pub const REQUEST_POSTS_EACH_MAX: usize = 1_000;
+
+/// LIMIT: notes that claim to be requests and count for nobody which are listed for a channel.
+pub const REQUEST_STRAYS_MAX: usize = 100;
+
+/// LIMIT: rules by which requests are routed; a nation has fewer desks.
+pub const REQUEST_RULES_MAX: usize = 256;
+
+/// LIMIT: words of each sort in one such rule.
+pub const REQUEST_RULE_ITEMS_MAX: usize = 64;
+
+/// LIMIT: bytes of the name of a desk, duty or person.
+pub const REQUEST_ROUTE_BYTES_MAX: usize = 64;
+
 const _: () = assert!(AUDIT_IDS_MAX * 110 < AUDIT_RECORD_BYTES_MAX);
 const _: () = assert!(MEMBER_CONNECTIONS_EACH_MAX < MEMBER_CONNECTIONS_MAX);
 const _: () = assert!(HANDSHAKES_EACH_MAX < HANDSHAKES_MAX);

@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::pull::Turns;
 use crate::reads::Reads;
+use crate::requests::Requests;
 use crate::taxii::Listing;
 
 /// One member's node.
@@ -50,6 +51,7 @@ pub struct Node {
     peers: Peers,
     reads: Reads,
     ledger: Ledger,
+    requests: Arc<Requests>,
     pull_turns: Turns,
     automation: AtomicBool,
     automation_from: AtomicU64,
@@ -103,6 +105,7 @@ impl Node {
             peers: Peers::default(),
             reads: Reads::default(),
             ledger,
+            requests: Arc::default(),
             pull_turns: Turns::default(),
             automation: AtomicBool::new(false),
             automation_from: AtomicU64::new(u64::MAX),
@@ -407,6 +410,11 @@ impl Node {
     /// What the process remembers about the audit log.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What is known of the requests that channels show.
+    pub(crate) fn requests(&self) -> &Arc<Requests> {
+        &self.requests
     }
 
     /// Hears every event of the store from now on.

@@ -345,7 +345,7 @@ impl Node {
     }
 
     /// The channel, or why it is not there.
-    fn channel_or_say(&self, full_name: &str) -> Result<Channel, NodeError> {
+    pub(crate) fn channel_or_say(&self, full_name: &str) -> Result<Channel, NodeError> {
         if let Some(channel) = self.channel(full_name) {
             return Ok(channel);
         }

@@ -10,6 +10,7 @@
 pub mod types;
 
 mod objects;
+mod requests;
 mod status;
 mod users;
 
@@ -74,6 +75,12 @@ fn resources(node: Arc<Node>, door: Door) -> Router {
         .route("/accords", get(accords).post(install))
         .route("/accords/{name}", get(accord))
         .merge(crate::audit::routes())
+        .route("/requests", get(requests::list).post(requests::ask))
+        .route("/requests/{id}", get(requests::thread))
+        .route("/requests/{id}/answers", post(requests::answer))
+        .route("/requests/{id}/route", post(requests::route))
+        .route("/request-rules", get(requests::rules).post(requests::rule))
+        .route("/request-rules/{name}", delete(requests::remove_rule))
         .route("/users", get(users::list).post(users::put))
         .route("/users/{name}", delete(users::remove))
         .route("/users/{name}/invite", post(users::invite))

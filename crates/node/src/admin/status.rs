@@ -186,6 +186,7 @@ pub(super) async fn status(
             .map_or(0, |(_, head)| head.size),
         witnesses: node.witness_infos().await?,
     };
+    alarms.extend(node.request_alarms().await?);
     Ok(Json(Status {
         audit,
         member: member_info(&node),

@@ -21,6 +21,7 @@
 
 mod audit;
 mod people;
+mod requests;
 mod sharing;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,10 @@ pub use people::{
     CodeRequest, ConfirmRequest, EnrolRequest, InviteReply, InviteRequest, Me, PasswordRequest,
     RecoveryReply, RotateRequest, SessionInfo, SignInReply, SignInRequest, TokenInfo, TokenReply,
     TokenRequest, TotpReply, UserInfo, UserRequest,
+};
+pub use requests::{
+    AnswerInfo, AnswerRequest, AskRequest, DraftInfo, PostReport, RequestInfo, RequestThread,
+    RequestsPage, RequestsQuery, RouteRequest, RouteRule, Routed, Standing, StrayInfo,
 };
 pub use sharing::{
     AddReport, ObjectRefusal, ObjectResult, ReleaseOutcome, ReleaseReport, ReleaseRequest,
