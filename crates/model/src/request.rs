@@ -273,7 +273,7 @@ impl Post {
         match self {
             Post::Request(request) => {
                 text("abstract", &request.subject, REQUEST_SUBJECT_BYTES_MAX)?;
-                if request.subject.contains(['\n', '\r']) {
+                if request.subject.chars().any(char::is_control) {
                     return Err(RequestError::Property {
                         name: "abstract",
                         expected: "one line",

@@ -192,7 +192,7 @@ fn what_is_malformed_is_named() {
         (
             &asked,
             "/abstract".to_owned(),
-            "two\nlines".into(),
+            "clear\u{1b}[2J".into(),
             "abstract",
         ),
         (
