@@ -197,6 +197,8 @@ fn failure(path: &str, status: StatusCode, body: &[u8]) -> Failure {
 fn listing(path: &str) -> &'static str {
     match path.split(['/', '?']).nth(1) {
         Some("users") => "`kurultai user list`",
+        Some("requests") => "`kurultai request list`",
+        Some("request-rules") => "`kurultai request rule list`",
         Some("pull") => "`kurultai peer list`",
         Some("accords") => "`kurultai accord show`",
         _ => "`kurultai status`",

@@ -61,6 +61,9 @@ enum Command {
     Release(commands::release::Release),
     /// Withdraw what was released: partners stop serving it
     Withdraw(commands::release::Withdraw),
+    /// Ask other members for information, and answer what they ask
+    #[command(subcommand)]
+    Request(commands::request::Request),
     /// Draft, sign, show, check and install accords
     #[command(subcommand)]
     Accord(commands::accord::Accord),
@@ -136,6 +139,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Objects(command) => command.run().await,
             Command::Release(command) => command.run().await,
             Command::Withdraw(command) => command.run().await,
+            Command::Request(command) => command.run().await,
             Command::Accord(command) => command.run().await,
             Command::Peer(command) => command.run().await,
             Command::Status(command) => command.run().await,

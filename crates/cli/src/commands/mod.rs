@@ -11,6 +11,8 @@ pub(crate) mod init;
 pub(crate) mod objects;
 pub(crate) mod peer;
 pub(crate) mod release;
+pub(crate) mod request;
+pub(crate) mod request_rule;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod user;
