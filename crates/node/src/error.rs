@@ -100,6 +100,16 @@ impl NodeError {
         }
     }
 
+    /// The same for who can only hear of the store.
+    pub(crate) fn into_store(self) -> StoreError {
+        match self {
+            NodeError::Store(error) => error,
+            other => StoreError::Stopped {
+                cause: other.to_string(),
+            },
+        }
+    }
+
     /// What kind of answer this deserves.
     pub fn class(&self) -> ErrorClass {
         match self {

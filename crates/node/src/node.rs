@@ -152,26 +152,35 @@ impl Node {
     }
 
     /// Takes objects into the national collection under `label` for what they do not state, and
-    /// wakes the automation. This member itself may always have what it takes in.
+    /// wakes the automation. This member itself may always have what it takes in. `who` is the name
+    /// for the audit log.
     ///
     /// # Errors
-    /// What the store said; then nothing has changed.
+    /// What the store said; then nothing counts as taken in.
     pub async fn add(
         &self,
         objects: Vec<Object>,
         label: Label,
+        who: &str,
     ) -> Result<Vec<Outcome>, StoreError> {
         self.begin_automation().await?;
         let label = self.with_own_code(label);
-        match self
-            .execute(Command::Add {
-                objects,
-                label,
-                into: store::Collection::National,
-            })
-            .await?
-        {
-            Reply::Added(outcomes) => {
+        let record = AuditRecord {
+            what: "add".into(),
+            who: who.to_owned(),
+            channel: "national".into(),
+            count: objects.len() as u64,
+            why: format!("under {label} for what the objects do not state"),
+            ..self.record()
+        };
+        let add = Command::Add {
+            objects,
+            label,
+            into: store::Collection::National,
+        };
+        let done = self.account_for(vec![record], Some(add)).await;
+        match done.map_err(NodeError::into_store)? {
+            Some(Reply::Added(outcomes)) => {
                 let added = outcomes
                     .iter()
                     .filter(|outcome| matches!(outcome, Outcome::Added(_)))
@@ -179,7 +188,7 @@ impl Node {
                 self.metrics.added(added);
                 Ok(outcomes)
             }
-            reply => Err(unexpected(&reply)),
+            reply => Err(unexpected(&reply.unwrap_or(Reply::Done))),
         }
     }
 

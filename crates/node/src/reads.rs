@@ -1,13 +1,13 @@
-//! What partners read of the own logs, counted until it is accounted for (I10).
+//! What partners and national tools read, counted until it is accounted for (I10).
 //!
-//! A partner that catches up asks for thousands of tiles, so one audit record stands for all
-//! requests of one partner to one log since the last record: how many there were and up to which
-//! size the log stood when it read. Records are written every ten minutes, when the operator reads
-//! the audit log, and at shutdown. A crash loses the counts of at most ten minutes, never the fact
-//! of a release.
+//! A partner that catches up asks for thousands of tiles and a tool polls all day, so one audit
+//! record stands for all requests of one reader about one log or collection since the last record:
+//! how many there were and, for a partner, up to which size the log stood when it read. Records are
+//! written every ten minutes, when somebody reads the audit log, and at shutdown. A crash loses the
+//! counts of at most ten minutes, never the fact of a release.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use store::LogName;
 
@@ -15,9 +15,17 @@ use crate::admin::types::AuditRecord;
 use crate::error::NodeError;
 use crate::node::Node;
 
-/// Requests by partner and log.
+/// Requests by reader and what it read.
 #[derive(Debug, Default)]
-pub(crate) struct Reads(Mutex<BTreeMap<(String, LogName), Read>>);
+pub(crate) struct Reads(Mutex<BTreeMap<Reader, Read>>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reader {
+    /// A partner, of an own log.
+    Partner(String, LogName),
+    /// A user over TAXII, of a collection.
+    Tool(String, String),
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Read {
@@ -28,28 +36,41 @@ struct Read {
 impl Reads {
     /// Partner `peer` was answered about `log`, whose size was at least `size`.
     pub(crate) fn note(&self, peer: &str, log: &LogName, size: u64) {
-        let mut reads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = reads.entry((peer.to_owned(), log.clone())).or_default();
+        self.count(Reader::Partner(peer.to_owned(), log.clone()), size);
+    }
+
+    /// `user` was answered over TAXII with a page of `collection`.
+    pub(crate) fn tool(&self, user: &str, collection: &str) {
+        self.count(Reader::Tool(user.to_owned(), collection.to_owned()), 0);
+    }
+
+    fn count(&self, reader: Reader, size: u64) {
+        let mut reads = self.lock();
+        let read = reads.entry(reader).or_default();
         read.requests += 1;
         read.size = read.size.max(size);
     }
 
-    fn take(&self) -> BTreeMap<(String, LogName), Read> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self) -> BTreeMap<Reader, Read> {
+        std::mem::take(&mut *self.lock())
     }
 
-    fn put_back(&self, taken: BTreeMap<(String, LogName), Read>) {
-        let mut reads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, read) in taken {
-            let held = reads.entry(key).or_default();
+    fn put_back(&self, taken: BTreeMap<Reader, Read>) {
+        let mut reads = self.lock();
+        for (reader, read) in taken {
+            let held = reads.entry(reader).or_default();
             held.requests += read.requests;
             held.size = held.size.max(read.size);
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Reader, Read>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Node {
-    /// Writes what partners have read to the audit log.
+    /// Writes what was read to the audit log.
     ///
     /// # Errors
     /// What the store said; the counts are kept for the next time.
@@ -57,13 +78,29 @@ impl Node {
         let taken = self.reads().take();
         let records = taken
             .iter()
-            .map(|((peer, log), read)| AuditRecord {
-                what: "partner-read".into(),
-                who: peer.clone(),
-                channel: format!("{}/{}", log.accord, log.channel),
-                count: read.requests,
-                why: format!("read this member's log up to size {}", read.size),
-                ..self.record()
+            .map(|(reader, read)| {
+                let (what, who, channel, why) = match reader {
+                    Reader::Partner(peer, log) => (
+                        "partner-read",
+                        peer,
+                        format!("{}/{}", log.accord, log.channel),
+                        format!("read this member's log up to size {}", read.size),
+                    ),
+                    Reader::Tool(user, collection) => (
+                        "tool-read",
+                        user,
+                        collection.clone(),
+                        "pages read over TAXII".to_owned(),
+                    ),
+                };
+                AuditRecord {
+                    what: what.into(),
+                    who: who.clone(),
+                    channel,
+                    count: read.requests,
+                    why,
+                    ..self.record()
+                }
             })
             .collect();
         let written = self.audit(records).await;

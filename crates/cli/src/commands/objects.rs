@@ -4,6 +4,7 @@ use clap::Args;
 use node::admin::types::ObjectsPage;
 
 use crate::admin::{Admin, escape};
+use crate::commands::who;
 use crate::exit::Failure;
 use crate::{Data, show};
 
@@ -28,6 +29,12 @@ pub(crate) struct Objects {
     /// At most this many
     #[arg(long, default_value_t = 100)]
     limit: usize,
+    /// For what purpose: needed when the answer is about persons; it goes into the audit log
+    #[arg(long, value_name = "TEXT")]
+    purpose: Option<String>,
+    /// Who asks, for the audit log [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    who: Option<String>,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -93,6 +100,10 @@ impl Objects {
         if self.all_versions {
             path.push_str("&all_versions=true");
         }
+        if let Some(purpose) = &self.purpose {
+            path.push_str(&format!("&purpose={}", escape(purpose)));
+        }
+        path.push_str(&format!("&who={}", escape(&who(&self.who))));
         if self.bodies {
             path.push_str("&bodies=true");
         }

@@ -10,6 +10,7 @@
 pub mod types;
 
 mod objects;
+mod persons;
 mod requests;
 mod status;
 mod users;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use store::{Outcome, Query, Record};
 use tokio::sync::Semaphore;
 
+use super::persons;
 use super::types::{AddReport, ObjectInfo, ObjectRefusal, ObjectsPage, ObjectsQuery};
 use super::{As, Shared, query};
 use crate::error::NodeError;
@@ -74,6 +75,7 @@ pub(super) async fn add(
         ..AddReport::default()
     };
     let mut refusals = parsed.refusals;
+    let who = caller.recorded(wanted.who.as_deref().unwrap_or_default());
     let mut rest = objects.into_iter();
     loop {
         let (places, batch): (Vec<(usize, Id)>, Vec<Object>) = rest
@@ -84,7 +86,7 @@ pub(super) async fn add(
         if batch.is_empty() {
             break;
         }
-        let outcomes = node.add(batch, label.clone()).await.map_err(|error| {
+        let outcomes = node.add(batch, label.clone(), &who).await.map_err(|error| {
             let mut fault = Fault::from(NodeError::Store(error));
             if report.added > 0 {
                 fault.0.detail += &format!(
@@ -123,7 +125,7 @@ pub(super) async fn add(
         .map(crate::accords::Channel::full_name)
         .collect();
     tracing::info!(
-        who = caller.recorded(wanted.who.as_deref().unwrap_or_default()),
+        who,
         added = report.added,
         duplicates = report.duplicates,
         conflicts = report.conflicts,
@@ -248,9 +250,11 @@ pub(super) async fn list(
             .clamp(1, ADMIN_PAGE_MAX),
     };
     let bodies = wanted.bodies;
-    let page = node
+    let selects = persons::selects(&asked);
+    let (page, found) = node
         .read(move |store| {
             let page = store.page(&collection, &asked)?;
+            let found = persons::among(store, &page.records, selects)?;
             let bodies = if bodies {
                 store.bodies(&page.records)?
             } else {
@@ -269,9 +273,13 @@ pub(super) async fn list(
             } else {
                 None
             };
-            Ok(ObjectsPage { objects, next })
+            Ok((ObjectsPage { objects, next }, found))
         })
         .await?;
+    if selects || !found.is_empty() {
+        let who = caller.recorded(wanted.who.as_deref().unwrap_or_default());
+        persons::account(&node, &who, name, &wanted, &found).await?;
+    }
     Ok(Json(page))
 }
 

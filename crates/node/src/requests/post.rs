@@ -183,7 +183,7 @@ impl Node {
             ..self.record()
         }])
         .await?;
-        self.own_identity(now).await?;
+        self.own_identity(now, &caller.recorded(said)).await?;
         // First, so that no crash leaves a note that nobody remembers.
         let key = format!("{DRAFT}{id}");
         self.execute(Command::Put {
@@ -191,7 +191,9 @@ impl Node {
             value: Some(channel.full_name().into_bytes()),
         })
         .await?;
-        let outcomes = self.add(vec![note], label.clone()).await?;
+        let outcomes = self
+            .add(vec![note], label.clone(), &caller.recorded(said))
+            .await?;
         if !matches!(outcomes.as_slice(), [Outcome::Added(_)]) {
             return Err(NodeError::Stopped {
                 what: "the intake of requests".into(),
@@ -311,7 +313,7 @@ impl Node {
     }
 
     /// Makes sure that this member's identity is held, as its posts name it.
-    async fn own_identity(&self, now: Timestamp) -> Result<(), NodeError> {
+    async fn own_identity(&self, now: Timestamp, who: &str) -> Result<(), NodeError> {
         let (domain, name) = (&self.me().domain, &self.me().name);
         let id = model::member_identity_id(domain);
         let held = self
@@ -327,7 +329,7 @@ impl Node {
             let label = Label::parse("TLP:CLEAR//REL *").map_err(|error| {
                 NodeError::request(format!("the label of the own identity: {error}"))
             })?;
-            self.add(vec![identity], label).await?;
+            self.add(vec![identity], label, who).await?;
         }
         Ok(())
     }

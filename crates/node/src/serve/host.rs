@@ -39,9 +39,13 @@ impl Host for TaxiiHost {
         Box::pin(async move {
             let count = objects.len();
             let label = node.intake_label();
-            let outcomes = node.add(objects, label).await?;
+            let outcomes = node.add(objects, label, &by).await?;
             tracing::debug!(user = by, count, "objects taken in over TAXII");
             Ok(outcomes)
         })
+    }
+
+    fn read_by(&self, user: &str, collection: &str) {
+        self.0.reads().tool(user, collection);
     }
 }

@@ -84,6 +84,9 @@ pub trait Host: Send + Sync + 'static {
         objects: Vec<Object>,
         by: &str,
     ) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>>;
+
+    /// Counts a page of a collection that a user was answered with, for the node's accounts.
+    fn read_by(&self, user: &str, collection: &str);
 }
 
 /// The TAXII surface under `/taxii2/`. Blocks: it reads, and the first time makes, the key that
@@ -282,7 +285,10 @@ impl Api {
         let object = object
             .map(|text| Id::parse(text).map_err(|_| Fault::missing("object")))
             .transpose()?;
-        read::page(self, listing, object, shape, wanted).await
+        let name = listing.name().to_owned();
+        let page = read::page(self, listing, object, shape, wanted).await?;
+        self.host.read_by(&caller.name, &name);
+        Ok(page)
     }
 
     /// The collection that a path names, if this caller may know of it.

@@ -61,6 +61,8 @@ struct TestHost {
 }
 
 impl Host for TestHost {
+    fn read_by(&self, _user: &str, _collection: &str) {}
+
     fn title(&self) -> String {
         "Kurultai of Kazakhstan".into()
     }
