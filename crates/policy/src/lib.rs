@@ -44,5 +44,5 @@ pub use outgoing::{
     scrub,
 };
 pub use release::{InForce, Subject, Withheld, releasable};
-pub use set::PolicySet;
+pub use set::{Manifest, PolicySet, SetError, SignedPolicy};
 pub use signed::SignedAccord;

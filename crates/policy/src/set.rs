@@ -4,8 +4,12 @@
 //! (`cases/*.toml`). It is read whole or refused with the first fault. Which set is in force, and
 //! that each follows the one before, is said by a signed manifest (see `manifest`).
 
+mod manifest;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+
+pub use manifest::{Manifest, SetError, SignedPolicy};
 
 use crate::authority::limits::{FILE_BYTES_MAX, FILES_MAX, PATH_BYTES_MAX};
 use crate::authority::{Authority, Rules, Version};
@@ -16,6 +20,14 @@ const SHIPPED: &[(&str, &str)] = &[
     (
         "automation.cedar",
         include_str!("../../../policies/automation.cedar"),
+    ),
+    (
+        "cases/people.toml",
+        include_str!("../../../policies/cases/people.toml"),
+    ),
+    (
+        "cases/release.toml",
+        include_str!("../../../policies/cases/release.toml"),
     ),
     (
         "circumstances.cedar",

@@ -12,13 +12,17 @@
 //! Files: `facts` and `decision` are the question and the answer, `statement` and `rules` read a
 //! nation's files, `request` speaks to the engine, this file decides.
 
+mod cases;
+mod classes;
 mod decision;
 mod duty;
 mod facts;
 pub mod limits;
+mod memo;
 mod request;
 mod rules;
 mod statement;
+mod whatif;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
@@ -27,9 +31,14 @@ use std::sync::Arc;
 use cedar_policy::{Authorizer, Decision as Answer, Effect, Entities, PolicyId, Request};
 use model::Tlp;
 
+pub use cases::{Failure, Report, test, unreached};
+pub use classes::{Class, Classes};
 pub use decision::{Decision, Near, Need, Outcome, Reason, Rule};
 pub use duty::{Duty, NoDuty};
 pub use facts::{Action, Circumstances, Facts, Originator, Person, Principal};
+pub use memo::{Layer, Memo};
+
+pub use whatif::{Changed, Move, Reach, Side, Standing, what_if};
 
 pub(crate) use rules::Rules;
 
@@ -75,6 +84,7 @@ enum Judged {
 enum Explain {
     Yes,
     No,
+    Briefly,
 }
 
 impl Authority {
@@ -125,6 +135,18 @@ impl Authority {
     ) -> Outcome {
         self.answer(facts, in_force, principal, circumstances, Explain::No)
             .outcome()
+    }
+
+    /// The decision without the search for nearest rules, and for automation without asking whether
+    /// a person could: what closes it is then a refusal.
+    pub(crate) fn briefly(
+        &self,
+        facts: &Facts<'_>,
+        in_force: &InForce<'_>,
+        principal: &Principal<'_>,
+        circumstances: &Circumstances,
+    ) -> Decision {
+        self.answer(facts, in_force, principal, circumstances, Explain::Briefly)
     }
 
     /// Whether somebody may do something other than release: the rules that permit it. `about` is
@@ -203,6 +225,9 @@ impl Authority {
                 open => return opened(open),
             },
         };
+        if explain == Explain::Briefly {
+            return Decision::Refuse { reasons: closed };
+        }
         // Automation may not. Whether that is the end depends on whether a person could release
         // the object by itself.
         let alone = Circumstances {
@@ -293,7 +318,7 @@ impl Authority {
         if reasons.is_empty() {
             let nearest = match explain {
                 Explain::Yes => self.nearest(&request, &entities),
-                Explain::No => Vec::new(),
+                Explain::No | Explain::Briefly => Vec::new(),
             };
             reasons.push(Reason::NotPermitted { nearest });
         }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
 };
-use model::Tlp;
+use model::{Pap, Tlp};
 
 use crate::authority::duty::Duty;
 use crate::authority::facts::{Action, Circumstances, Facts, Originator, Person, Principal};
@@ -67,6 +67,10 @@ impl Names {
 
     fn tlp(&self, tlp: Tlp) -> RestrictedExpression {
         RestrictedExpression::new_entity_uid(self.tlp[tlp as usize].clone())
+    }
+
+    fn pap(&self, pap: Pap) -> RestrictedExpression {
+        RestrictedExpression::new_entity_uid(self.pap[pap as usize].clone())
     }
 
     /// The request and its entities. The channel is there exactly for [`Action::Release`].
@@ -134,15 +138,12 @@ impl Names {
         }
         put("tlp", self.tlp(label.tlp));
         put("level", long(label.tlp as i64));
-        put(
-            "pap",
-            RestrictedExpression::new_entity_uid(self.pap[0].clone()),
-        );
-        put("pap_level", long(0));
+        put("pap", self.pap(label.pap));
+        put("pap_level", long(label.pap as i64));
         put("caveats", texts(&label.caveats));
         put("purposes", texts(&label.purposes));
-        put("legal_basis", texts(&BTreeSet::new()));
-        put("expires", bool(false));
+        put("legal_basis", texts(&label.legal_basis));
+        put("expires", bool(label.expires.is_some()));
         put("exercise", bool(label.exercise));
         attributes
     }
@@ -166,9 +167,9 @@ impl Names {
             let channel = in_force.channel;
             let record = RestrictedExpression::new_record([
                 ("name".to_owned(), text(&channel.name)),
-                ("accord".to_owned(), text("")),
+                ("accord".to_owned(), text(in_force.accord)),
                 ("members".to_owned(), texts(&channel.members)),
-                ("purposes".to_owned(), texts(&BTreeSet::new())),
+                ("purposes".to_owned(), texts(&in_force.purposes)),
                 ("ceiling".to_owned(), self.tlp(channel.ceiling)),
                 ("level".to_owned(), long(channel.ceiling as i64)),
                 ("exercise".to_owned(), bool(channel.exercise)),
