@@ -118,3 +118,20 @@ fn what_people_may_do_besides() {
     anna.clearance = Tlp::Clear;
     assert!(!may(&anna, Action::Read, Some(&facts)));
 }
+
+#[test]
+fn the_shipped_cases_come_out_and_reach_every_shipped_rule() {
+    let set = PolicySet::shipped().expect("the shipped set loads");
+    let authority = set.authority(0);
+    let mut reached = BTreeSet::new();
+    let mut cases = 0;
+    for (file, text) in set.cases() {
+        let report = policy::authority::test(&authority, file, text).expect("a file of cases");
+        let failures: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
+        assert_eq!(failures, [String::new(); 0]);
+        cases += report.cases;
+        reached.extend(report.reached);
+    }
+    assert!(cases >= 30, "only {cases} cases");
+    assert_eq!(policy::authority::unreached(&authority, &reached), []);
+}
