@@ -14,6 +14,7 @@ pub use manifest::{Manifest, SetError, SignedPolicy};
 use crate::authority::limits::{FILE_BYTES_MAX, FILES_MAX, PATH_BYTES_MAX};
 use crate::authority::{Authority, Rules, Version};
 use crate::fault::PolicyError;
+use crate::outgoing::{LeakRules, Profiles};
 
 /// The set that is in force until a nation activates its own.
 const SHIPPED: &[(&str, &str)] = &[
@@ -56,6 +57,8 @@ const NAMED: [&str; 3] = ["equivalence.toml", "leak.toml", "redact.toml"];
 pub struct PolicySet {
     files: BTreeMap<String, Vec<u8>>,
     rules: Arc<Rules>,
+    profiles: Arc<Profiles>,
+    leak_rules: Arc<LeakRules>,
     hash: [u8; 32],
 }
 
@@ -84,8 +87,21 @@ impl PolicySet {
             return Err(PolicyError::whole("", why));
         }
         let rules = Arc::new(Rules::load(&rules)?);
+        let named = |path: &str| texts.get(path).copied();
+        let profiles = Profiles::parse(named("redact.toml").unwrap_or_default())?;
+        rules.check_profiles(|name| profiles.get(name).is_some())?;
+        let leak_rules = match named("leak.toml") {
+            Some(text) => LeakRules::parse(text)?,
+            None => LeakRules::default(),
+        };
         let hash = digest(&files);
-        Ok(PolicySet { files, rules, hash })
+        Ok(PolicySet {
+            files,
+            rules,
+            profiles: Arc::new(profiles),
+            leak_rules: Arc::new(leak_rules),
+            hash,
+        })
     }
 
     /// The set that ships with the program, in force until a nation activates its own.
@@ -117,6 +133,16 @@ impl PolicySet {
             .keys()
             .filter(|path| Kind::of(path) == Ok(Kind::Cases));
         cases.filter_map(|path| Some((path.as_str(), self.text(path)?)))
+    }
+
+    /// The redaction profiles of `redact.toml`; none when the set does not have it.
+    pub fn profiles(&self) -> &Arc<Profiles> {
+        &self.profiles
+    }
+
+    /// The leak rules of `leak.toml`; the program's own when the set does not have it.
+    pub fn leak_rules(&self) -> &Arc<LeakRules> {
+        &self.leak_rules
     }
 
     /// SHA-256 over the names, sizes and hashes of all files: the lines of its manifest.

@@ -180,6 +180,20 @@ fn what_is_no_policy_set_is_refused() {
 }
 
 #[test]
+fn a_rule_names_only_profiles_that_the_set_has() {
+    let rules = rule("@id(\"b\") @explain(\"b\")\n@redact(\"faceless\")", "true");
+    let error = PolicySet::read(files(&[("a.cedar", &rules)])).expect_err("no such profile");
+    assert_eq!((error.file.as_str(), error.line), ("a.cedar", 3));
+    assert!(error.why.contains("faceless"), "{error}");
+    let broken = files(&[("a.cedar", GOOD), ("redact.toml", "\nx = 1\n")]);
+    let error = PolicySet::read(broken).expect_err("no profiles");
+    assert_eq!((error.file.as_str(), error.line), ("redact.toml", 2));
+    let broken = files(&[("a.cedar", GOOD), ("leak.toml", "\nx = 1\n")]);
+    let error = PolicySet::read(broken).expect_err("no leak rules");
+    assert_eq!((error.file.as_str(), error.line), ("leak.toml", 2));
+}
+
+#[test]
 fn a_long_or_deep_rule_is_refused_before_it_can_hurt() {
     let deep = rule(
         "@id(\"b\") @explain(\"b\")",

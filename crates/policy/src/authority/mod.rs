@@ -7,7 +7,7 @@
 //! INVARIANT: nothing is permitted that [`releasable`] refuses; a forbid wins over any permit; a
 //! rule that cannot be evaluated refuses; every permit that applies adds the approvals and
 //! redactions that it demands, so adding a permit never lowers what another asks for; who is not
-//! proven gets at most what the same person gets when proven, and who holds no duty gets nothing.
+//! proven gets at most what the same person gets when proven, and who holds no duty only reads.
 //!
 //! Files: `facts` and `decision` are the question and the answer, `statement` and `rules` read a
 //! nation's files, `request` speaks to the engine, this file decides.
@@ -169,6 +169,14 @@ impl Authority {
             self.judge(action, principal, about, circumstances, None, Explain::Yes)
         };
         let judged = match principal {
+            Principal::Person(person) if action == Action::Read && person.duties.is_empty() => {
+                // Who holds no duty may read, but not more than with one.
+                let all = Person {
+                    duties: BTreeSet::from(Duty::ALL),
+                    ..(*person).clone()
+                };
+                stricter(judge(principal), person_judged(&all, judge))
+            }
             Principal::Person(person) => person_judged(person, judge),
             Principal::Automation(_) => judge(principal),
         };

@@ -183,26 +183,44 @@ impl Rules {
         let result = validator.validate(&self.engine, ValidationMode::Strict);
         let errors = result
             .validation_errors()
-            .map(|error| (error.policy_id(), DetailedError::from(error)));
+            .map(|error| (false, error.policy_id(), DetailedError::from(error)));
         let warnings = result
             .validation_warnings()
-            .map(|warning| (warning.policy_id(), DetailedError::from(warning)));
-        let mut faults: Vec<(usize, PolicyError)> = errors
+            .map(|warning| (true, warning.policy_id(), DetailedError::from(warning)));
+        // The validator's order is not fixed. Errors come first, because they are often why there
+        // are warnings; within each, the first in the order of the files.
+        let first = errors
             .chain(warnings)
-            .map(|(id, error)| {
+            .map(|(warning, id, error)| {
                 let at = self.by_id.get(id).copied().unwrap_or(0);
                 let (file, text, start) = starts.get(at).copied().unwrap_or(("", "", 0));
-                (at, placed(file, text, start, &error))
+                let fault = placed(file, text, start, &error);
+                ((warning, at, fault.line, fault.column), fault)
             })
-            .collect();
-        // The validator's order is not fixed; the first fault in the order of the files is.
-        faults.sort_by(|(a, x), (b, y)| {
-            (a, x.line, x.column, &x.why).cmp(&(b, y.line, y.column, &y.why))
-        });
-        match faults.into_iter().next() {
+            .min_by(|(a, x), (b, y)| (a, &x.why).cmp(&(b, &y.why)));
+        match first {
             Some((_, fault)) => Err(fault),
             None => Ok(()),
         }
+    }
+
+    /// Checks that every redaction profile that a rule names is there.
+    pub(crate) fn check_profiles(&self, known: impl Fn(&str) -> bool) -> Result<(), PolicyError> {
+        for loaded in &self.loaded {
+            if let Some(profile) = loaded.redact.iter().find(|profile| !known(profile)) {
+                let (file, line) = loaded.rule.place.rsplit_once(':').unwrap_or_default();
+                return Err(PolicyError {
+                    file: file.to_owned(),
+                    line: line.parse().unwrap_or(1),
+                    column: 1,
+                    why: format!(
+                        "the rule names the redaction profile {profile}, which redact.toml does \
+                         not have"
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
