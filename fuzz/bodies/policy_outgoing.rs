@@ -23,7 +23,9 @@ pub fn run(data: &[u8]) {
     let mut parts = data.splitn(2, |byte| *byte == 0);
     let profile = parts.next().unwrap_or_default();
     let object = parts.next().unwrap_or_default();
-    let profiles = std::str::from_utf8(profile).ok().and_then(|text| Profiles::parse(text).ok());
+    let profiles = std::str::from_utf8(profile)
+        .ok()
+        .and_then(|text| Profiles::parse(text).ok());
     let Ok(object) = Object::parse(object) else {
         return;
     };
@@ -63,5 +65,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         r#"{"type":"observed-data","id":"observed-data--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f","created":"2026-03-01T08:15:09.123Z","modified":"2026-03-01T08:47:00.000Z","first_observed":"2026-03-01T08:15:09Z","last_observed":"2026-03-01T08:15:09Z","number_observed":7,"objects":{"0":{"type":"file","hashes":{"MD5":"0"},"name":"n"}}}"#,
         r#"{"type":"file","id":"file--8e2e2d2b-17d4-5cbf-938f-98ee46b3cd3f","hashes":{"SHA-256":"AB"},"name":"n"}"#,
     ];
-    objects.iter().map(|object| format!("{profile}\0{object}").into_bytes()).collect()
+    objects
+        .iter()
+        .map(|object| format!("{profile}\0{object}").into_bytes())
+        .collect()
 }

@@ -73,11 +73,15 @@ fn rate(name: &str, work: impl Fn()) {
         work();
         best = best.min(round.elapsed());
     }
-    println!("{name:24} {:>10.0} objects/s a core", OBJECTS as f64 / best.as_secs_f64());
+    println!(
+        "{name:24} {:>10.0} objects/s a core",
+        OBJECTS as f64 / best.as_secs_f64()
+    );
 }
 
 fn indicator(n: usize) -> Object {
-    let text = "Seen in phishing mail against a ministry; the sender imitates an office. ".repeat(6);
+    let text =
+        "Seen in phishing mail against a ministry; the sender imitates an office. ".repeat(6);
     let object = format!(
         r#"{{"type":"indicator","spec_version":"2.1","id":"indicator--00000000-0000-4000-8000-{n:012x}",
         "created":"2026-03-01T08:15:09.000Z","modified":"2026-03-02T10:00:09.123Z","name":"Host {n}","description":"{text}",

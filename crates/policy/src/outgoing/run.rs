@@ -109,10 +109,7 @@ impl Run<'_> {
     }
 
     /// Calls `edit` for every value at the rule's places.
-    fn values(
-        &mut self,
-        edit: &mut EditValue<'_, Value>,
-    ) -> Result<(), RedactError> {
+    fn values(&mut self, edit: &mut EditValue<'_, Value>) -> Result<(), RedactError> {
         for steps in self.places() {
             let changes = &mut *self.changes;
             each(
@@ -126,10 +123,7 @@ impl Run<'_> {
     }
 
     /// Calls `edit` for the scope's own JSON object.
-    fn whole(
-        &mut self,
-        edit: &mut EditPart<'_>,
-    ) -> Result<(), RedactError> {
+    fn whole(&mut self, edit: &mut EditPart<'_>) -> Result<(), RedactError> {
         let changes = &mut *self.changes;
         each(
             self.tree,
@@ -145,11 +139,7 @@ impl Run<'_> {
     }
 
     /// The same, if it is of the type.
-    fn parts(
-        &mut self,
-        kind: &str,
-        edit: &mut EditPart<'_>,
-    ) -> Result<(), RedactError> {
+    fn parts(&mut self, kind: &str, edit: &mut EditPart<'_>) -> Result<(), RedactError> {
         if self.scope.kind == kind {
             self.whole(edit)
         } else {
@@ -159,10 +149,7 @@ impl Run<'_> {
 
     /// Calls `edit` for every string at the rule's places, or in the whole scope when it names
     /// none. Identity, markings and references are passed over.
-    fn strings(
-        &mut self,
-        edit: &mut EditValue<'_, String>,
-    ) -> Result<(), RedactError> {
+    fn strings(&mut self, edit: &mut EditValue<'_, String>) -> Result<(), RedactError> {
         let mut places = self.places();
         if places.is_empty() {
             places.push(self.scope.steps.clone());

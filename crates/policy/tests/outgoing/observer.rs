@@ -65,7 +65,11 @@ fn walk(value: &Value, at: &str, out: &mut Vec<String>) {
         Value::Array(elements) => {
             out.push(format!("{at} has {}", elements.len()));
             let sorted = elements
-                .iter().map(Value::to_string).collect::<Vec<_>>().windows(2).filter(|pair| pair[0] <= pair[1])
+                .iter()
+                .map(Value::to_string)
+                .collect::<Vec<_>>()
+                .windows(2)
+                .filter(|pair| pair[0] <= pair[1])
                 .count();
             out.push(format!("{at} rises {sorted}"));
             for element in elements {
