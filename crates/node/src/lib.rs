@@ -17,6 +17,7 @@ pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
+mod console;
 mod error;
 mod http;
 mod init;

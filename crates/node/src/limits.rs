@@ -114,6 +114,9 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 32;
 /// LIMIT: seconds for a TLS handshake; a satellite link needs three.
 pub const HANDSHAKE_SECS_MAX: u64 = 15;
 
+/// LIMIT: bytes of one form of the console; the longest carries a passkey's answer.
+pub const CONSOLE_BODY_BYTES_MAX: usize = 64 << 10;
+
 /// LIMIT: HTTP/2 requests open at one time on one connection.
 pub const STREAMS_MAX: u32 = 64;
 

@@ -130,13 +130,7 @@ impl From<AuthError> for Fault {
                 what: format!("token {id:?}"),
             }
             .into(),
-            AuthError::SecondFactor => Fault::new(
-                StatusCode::UNAUTHORIZED,
-                "second-factor",
-                "A one-time code is needed",
-                detail,
-            ),
-            AuthError::Missing | AuthError::Wrong => Fault::new(
+            AuthError::Missing | AuthError::Wrong | AuthError::SecondFactor => Fault::new(
                 StatusCode::UNAUTHORIZED,
                 "credentials",
                 "Credentials are needed",

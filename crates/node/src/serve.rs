@@ -5,8 +5,8 @@
 //! none of them: reads go on, writes answer 503, `/readyz` and `/status` say so.
 
 mod host;
+mod national;
 
-use std::convert::Infallible;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,28 +20,22 @@ use axum::routing::get;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use store::{Command, Event};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::admin::types::AuditRecord;
 use crate::auth::{self, AuthError, Source};
-use crate::config::{Config, LogFormat, TlsFiles};
+use crate::config::{Config, LogFormat};
 use crate::error::NodeError;
 use crate::http;
-use crate::limits::{
-    ADMIN_CONNECTIONS_MAX, HANDSHAKE_SECS_MAX, NATIONAL_CONNECTIONS_MAX, PROBE_SECS,
-    READS_FLUSH_SECS, SHUTDOWN_SECS_MAX,
-};
+use crate::limits::{ADMIN_CONNECTIONS_MAX, PROBE_SECS, READS_FLUSH_SECS, SHUTDOWN_SECS_MAX};
 use crate::node::{Node, blocking, stopped};
 use crate::problem::Fault;
-use crate::{admin, audit, members, pull, release, taxii};
+use crate::{admin, audit, console, members, pull, release, taxii};
 
 /// The admin socket's file name in the data folder.
 pub const ADMIN_SOCKET: &str = "admin.sock";
@@ -102,12 +96,8 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
             .unwrap_or_default()
     };
     node.set_listening(address(&listeners.members), address(&listeners.national));
-    let national_tls = node
-        .config()
-        .national_tls
-        .as_ref()
-        .map(national_tls)
-        .transpose()?;
+    let national_tls = national::tls(node.config())?;
+    let console = console::router(&node)?;
     let auth = Arc::clone(node.auth());
     let host = Arc::new(host::TaxiiHost(Arc::clone(&node)));
     let taxii = blocking(move || taxii::router(host, auth)).await?;
@@ -128,10 +118,10 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
     );
     let mut tasks: JoinSet<Result<(), NodeError>> = JoinSet::new();
     tasks.spawn(members::listen(Arc::clone(&node), listeners.members));
-    tasks.spawn(national(
+    tasks.spawn(national::listen(
         Arc::clone(&node),
         listeners.national,
-        surface(&node, taxii),
+        surface(&node, taxii).merge(console),
         national_tls,
     ));
     tasks.spawn(operator(Arc::clone(&node), listeners.admin));
@@ -275,53 +265,6 @@ async fn metrics(
     Ok((kind, text).into_response())
 }
 
-async fn national(
-    node: Arc<Node>,
-    listener: TcpListener,
-    router: Router,
-    tls: Option<TlsAcceptor>,
-) -> Result<(), NodeError> {
-    let places = Arc::new(Semaphore::new(NATIONAL_CONNECTIONS_MAX));
-    let mut shutdown = node.shutdown();
-    loop {
-        // Waiting for a place leaves further clients in the system's own queue.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return Ok(());
-        };
-        let accepted = tokio::select! {
-            () = stopped(&mut shutdown) => {
-                drop(place);
-                return http::finished(&places, NATIONAL_CONNECTIONS_MAX).await;
-            }
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, address)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        drop(stream.set_nodelay(true));
-        let source = Source::of(address.ip());
-        let (node, router, tls) = (Arc::clone(&node), router.clone(), tls.clone());
-        tokio::spawn(async move {
-            let service = answering(&node, router, "taxii", source);
-            node.metrics().connections("national", 1);
-            match tls {
-                None => http::serve(stream, service, node.shutdown()).await,
-                Some(acceptor) => {
-                    let patience = Duration::from_secs(HANDSHAKE_SECS_MAX);
-                    if let Ok(Ok(stream)) =
-                        tokio::time::timeout(patience, acceptor.accept(stream)).await
-                    {
-                        http::serve(stream, service, node.shutdown()).await;
-                    }
-                }
-            }
-            node.metrics().connections("national", -1);
-            drop((node, place));
-        });
-    }
-}
-
 async fn operator(node: Arc<Node>, listener: UnixListener) -> Result<(), NodeError> {
     let router = admin::router(Arc::clone(&node));
     let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
@@ -351,54 +294,6 @@ async fn operator(node: Arc<Node>, listener: UnixListener) -> Result<(), NodeErr
             drop(place);
         });
     }
-}
-
-/// A router as one connection's service, its answers counted.
-fn answering(
-    node: &Arc<Node>,
-    router: Router,
-    surface: &'static str,
-    source: Source,
-) -> impl hyper::service::Service<
-    Request<Incoming>,
-    Response = Response<Body>,
-    Error = Infallible,
-    Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
-> + Send
-+ 'static {
-    let node = Arc::clone(node);
-    service_fn(move |request: Request<Incoming>| {
-        let (node, router) = (Arc::clone(&node), router.clone());
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(source.clone());
-        async move {
-            let response = router.oneshot(request).await;
-            if let Ok(response) = &response {
-                node.metrics().answered(surface, response.status().as_u16());
-            }
-            response
-        }
-    })
-}
-
-fn national_tls(files: &TlsFiles) -> Result<TlsAcceptor, NodeError> {
-    let wrong = |key: &str, error: &dyn std::fmt::Display| NodeError::Config {
-        place: format!("national_tls.{key}"),
-        why: error.to_string(),
-    };
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong("certificate", &error))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong("key", &error))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong("certificate", &error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| wrong("certificate", &error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Tries a small write while the store does not accept: callers that were told to come back later

@@ -36,7 +36,6 @@ smoke! {
     model_canonical = "../../../fuzz/bodies/model_canonical.rs";
     policy_accord = "../../../fuzz/bodies/policy_accord.rs";
     policy_admit = "../../../fuzz/bodies/policy_admit.rs";
-    policy_outgoing = "../../../fuzz/bodies/policy_outgoing.rs";
 }
 
 /// Runs a target's body on its seeds as they are and on damaged copies of them.

@@ -25,7 +25,7 @@ pub(super) const AUTH_BODY_BYTES_MAX: usize = 64 << 10;
 pub(super) const NAME_CHARS_MAX: usize = 64;
 
 /// LIMIT: bytes of a password; shorter ones fall to guessing.
-pub(super) const PASSWORD_BYTES_MIN: usize = 12;
+pub(crate) const PASSWORD_BYTES_MIN: usize = 12;
 
 /// LIMIT: different characters that a password must have; fewer are a pattern, not a password.
 pub(super) const PASSWORD_DIFFERENT_MIN: usize = 5;
@@ -42,7 +42,7 @@ pub(super) const COLLECTIONS_MAX: usize = 256;
 
 /// LIMIT: days that a token lasts at most, unless its maker says in so many words that it does not
 /// end.
-pub(super) const TOKEN_DAYS_MAX: u32 = 366;
+pub(crate) const TOKEN_DAYS_MAX: u32 = 366;
 
 /// Days that a token lasts where its maker does not say.
 pub(super) const TOKEN_DAYS_DEFAULT: u32 = 90;

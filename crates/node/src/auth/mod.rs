@@ -54,6 +54,7 @@ pub use caller::{Caller, Denied, Proof, SOCKET_NAME, Scope};
 pub use enrol::Redeem;
 pub use error::AuthError;
 use limits::{HASHES_AT_ONCE, HASHES_WAITING_MAX, HEADER_BYTES_MAX, PROOF_SECS_MAX, PROOFS_MAX};
+pub(crate) use limits::{PASSWORD_BYTES_MIN, TOKEN_DAYS_MAX};
 use lockout::Guards;
 pub use lockout::Source;
 use seal::Seal;

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use store::{Command, Seq, Store, StoreError};
 use uuid::Uuid;
 use webauthn_rs::prelude::{
-    Passkey, PasskeyAuthentication, PasskeyRegistration, PublicKeyCredential,
+    CredentialID, Passkey, PasskeyAuthentication, PasskeyRegistration, PublicKeyCredential,
     RegisterPublicKeyCredential, Webauthn, WebauthnBuilder, WebauthnError,
 };
 
@@ -72,6 +72,8 @@ pub enum PasskeyError {
         /// The passkey's name.
         passkey: String,
     },
+    /// The invitation code is not good (any more).
+    NotInvited,
     /// The passkey is registered already.
     Known,
     /// The user has as many passkeys as one may have.
@@ -152,32 +154,44 @@ impl Passkeys {
     /// # Errors
     /// When this node has no passkeys, the user has too many, or the store cannot be read.
     pub fn begin_registration(&self, user: &str) -> Result<Asked, PasskeyError> {
-        let site = self.site()?;
         let held = self.kept(user)?;
         if held.len() >= PASSKEYS_EACH_MAX {
             return Err(PasskeyError::TooMany);
         }
-        let exclude = held
-            .iter()
-            .map(|(_, kept)| kept.credential.cred_id().clone())
-            .collect();
+        let exclude = held.iter().map(|(_, kept)| kept.credential.cred_id());
+        self.begin(user, exclude.cloned().collect())
+    }
+
+    /// Asks the browser of somebody who enrols to make a passkey. Those that the user had end with
+    /// the enrolment, so a device may make one anew.
+    ///
+    /// # Errors
+    /// When this node has no passkeys.
+    pub fn begin_enrolment(&self, user: &str) -> Result<Asked, PasskeyError> {
+        self.begin(user, Vec::new())
+    }
+
+    fn begin(&self, user: &str, exclude: Vec<CredentialID>) -> Result<Asked, PasskeyError> {
+        let site = self.site()?;
         let handle = Uuid::new_v5(&Uuid::NAMESPACE_OID, user.as_bytes());
         let (options, state) =
             site.start_passkey_registration(handle, user, user, Some(exclude))?;
         self.ask(user, State::Register(Box::new(state)), as_json(&options)?)
     }
 
-    /// Keeps the passkey that the user's browser made.
+    /// Keeps the passkey that the user's browser made. `before` runs once the answer is known to be
+    /// good and may still refuse; enrolling uses up its code there.
     ///
     /// # Errors
     /// When the ticket is not this user's open one, the answer does not fit it, the passkey is
-    /// known already, or the store refuses.
+    /// known already, or the store or `before` refuses.
     pub fn finish_registration(
         &self,
         user: &str,
         ticket: &str,
         name: &str,
         answer: &[u8],
+        before: impl FnOnce() -> Result<(), PasskeyError>,
     ) -> Result<PasskeyInfo, PasskeyError> {
         let site = self.site()?;
         let name = name.trim();
@@ -197,6 +211,7 @@ impl Passkeys {
         let answer: RegisterPublicKeyCredential =
             serde_json::from_slice(answer).map_err(|_| PasskeyError::Wrong)?;
         let credential = site.finish_passkey_registration(&answer, &state)?;
+        before()?;
         let _writing = self.writing();
         let id = secret::digest(credential.cred_id().as_slice());
         // An id that another account has already would let either sign in as the other.
@@ -479,6 +494,9 @@ impl fmt::Display for PasskeyError {
             PasskeyError::Copied { .. } => f.write_str(
                 "The passkey was refused, because there may be a second copy of it: sign in \
                  another way, remove it and tell the operator.",
+            ),
+            PasskeyError::NotInvited => f.write_str(
+                "The user name or the invitation code is not right, or not valid any more.",
             ),
             PasskeyError::Known => f.write_str("This passkey is registered already."),
             PasskeyError::TooMany => write!(

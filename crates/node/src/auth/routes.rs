@@ -16,6 +16,7 @@
 //! A proof is an `Authorization` header; no cookie is read or set here, so no other site's page can
 //! speak for somebody.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -109,7 +110,7 @@ async fn begin(
     name: String,
     proof: super::Proof,
 ) -> Result<Json<SignInReply>, Fault> {
-    let started = blocking(move || auth.start_session(&name, proof)).await?;
+    let started = blocking(move || auth.start_session(&name, proof, &BTreeSet::new())).await?;
     Ok(Json(SignInReply {
         session: Some(started.value),
         expires: Some(started.expires),

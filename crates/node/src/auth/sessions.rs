@@ -4,15 +4,17 @@
 //! ends when it is ended, after half an hour without a request, after a working day, and with any
 //! change of its user: it is bound to the user's epoch.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use policy::Duty;
 use serde::{Deserialize, Serialize};
 use store::Seq;
 
 use super::limits::{SESSION_IDLE_SECS, SESSION_SECS_MAX, SESSIONS_MAX};
 use super::tokens::stamp;
-use super::users::{read, scan, write};
-use super::{Auth, AuthError, Caller, Proof, secret};
+use super::users::{User, read, scan, write};
+use super::{Auth, AuthError, Caller, Proof, duties, secret};
 use crate::admin::types::SessionInfo;
 
 const SESSION: &str = "session/";
@@ -38,14 +40,35 @@ struct Session {
     epoch: i64,
     proof: Proof,
     started: Seq,
+    /// Duties beyond the user's own, by the groups that the identity provider stated.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    added: BTreeSet<Duty>,
+}
+
+impl Session {
+    /// The session's user as a caller. The added duties are looked at anew each time: what the
+    /// operator has given since may not go together with them.
+    fn caller(&self, user: &User, now: Seq) -> Result<Arc<Caller>, AuthError> {
+        let mut caller = user.caller(&self.user, self.proof, now);
+        caller.duties.extend(&self.added);
+        duties::separate(&caller.duties)?;
+        Ok(Arc::new(caller))
+    }
 }
 
 impl Auth {
-    /// Begins a session for somebody who has just proved to be this user.
+    /// Begins a session for somebody who has just proved to be this user, with duties that were
+    /// `added` to the user's own (by the groups that the identity provider stated; none otherwise).
     ///
     /// # Errors
-    /// When the user is unknown or kept out ([`AuthError::Wrong`]), or the store refuses.
-    pub fn start_session(&self, name: &str, proof: Proof) -> Result<Started, AuthError> {
+    /// When the user is unknown or kept out ([`AuthError::Wrong`]), the duties must not meet in one
+    /// person, or the store refuses.
+    pub fn start_session(
+        &self,
+        name: &str,
+        proof: Proof,
+        added: &BTreeSet<Duty>,
+    ) -> Result<Started, AuthError> {
         let _alone = self.alone();
         let now = self.clock.micros();
         let user = self.active(name)?;
@@ -70,19 +93,25 @@ impl Auth {
             "{SESSION_PREFIX}{}",
             secret::encode(&secret::random::<32>())
         );
-        self.account("sign-in", name, format!("signed in by {}", by(proof)))?;
         let session = Session {
             user: name.into(),
             epoch: user.epoch,
             proof,
             started: now,
+            added: added.clone(),
         };
+        let caller = session.caller(&user, now)?;
+        let mut why = format!("signed in by {}", by(proof));
+        if !added.is_empty() {
+            why = format!("{why}; its groups add {}", duties::words(added, ", "));
+        }
+        self.account("sign-in", name, why)?;
         let digest = secret::digest(value.as_bytes());
         write(&self.store, &format!("{SESSION}{digest}"), Some(&session))?;
         Ok(Started {
             value,
             expires: stamp(now.saturating_add(SESSION_SECS_MAX * 1_000_000)),
-            caller: Arc::new(user.caller(name, proof, now)),
+            caller,
         })
     }
 
@@ -100,7 +129,7 @@ impl Auth {
             return Err(AuthError::Wrong);
         }
         self.note_use(&format!("{SEEN}{digest}"), now)?;
-        Ok(Arc::new(user.caller(&session.user, session.proof, now)))
+        session.caller(&user, now)
     }
 
     /// Ends a session; false when it was none.

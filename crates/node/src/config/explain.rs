@@ -90,6 +90,7 @@ impl Config {
                 "seconds between requests to partners to witness the audit log",
             ),
         ];
+        lines.extend(self.people.explain());
         for rule in &self.release {
             lines.push((
                 format!("release {}/{}", rule.accord, rule.channel),

@@ -75,6 +75,52 @@ pub enum CertificateName {
     Subject(String),
 }
 
+impl People {
+    /// The section in lines of (key, value, what it means).
+    pub(super) fn explain(&self) -> Vec<(String, String, String)> {
+        let line = |key: &str, value: String, means: String| (key.to_owned(), value, means);
+        let mut lines = vec![match &self.origin {
+            Some(origin) => line(
+                "people.origin",
+                origin.origin().ascii_serialization(),
+                "what browsers have in their address bar; passkeys are tied to its host".into(),
+            ),
+            None => line(
+                "people.origin",
+                "none".into(),
+                "no passkeys and no single sign-on until it is set".into(),
+            ),
+        }];
+        if let Some(oidc) = &self.oidc {
+            lines.push(line(
+                "people.oidc.issuer",
+                oidc.issuer.clone(),
+                format!(
+                    "says who it is by the claim {}; {} groups add duties",
+                    oidc.user_claim,
+                    oidc.duties.len()
+                ),
+            ));
+        }
+        if let Some(certificates) = &self.certificates {
+            lines.push(line(
+                "people.certificates",
+                certificates.authorities.display().to_string(),
+                format!(
+                    "client certificates of {} users{}",
+                    certificates.users.len(),
+                    if certificates.revoked.is_some() {
+                        ""
+                    } else {
+                        "; NO REVOCATION LIST: set revoked"
+                    }
+                ),
+            ));
+        }
+        lines
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawPeople {

@@ -36,6 +36,36 @@ fn an_unknown_key_is_refused_with_its_line() {
 fn each_wrong_value_is_refused_by_name() {
     for (text, needle) in [
         (
+            format!("{MEMBER}[people]\norigin = \"http://node.kz.example\"\n"),
+            "people.origin",
+        ),
+        (
+            format!("{MEMBER}[people]\norigin = \"https://node.kz.example/path\"\n"),
+            "people.origin",
+        ),
+        (
+            format!(
+                "{MEMBER}[people.oidc]\nissuer = \"https://idp.example\"\nclient_id = \"x\"\n\
+                 client_secret = \"y\"\n"
+            ),
+            "people.origin",
+        ),
+        (
+            format!(
+                "{MEMBER}[people]\norigin = \"https://node.kz.example\"\n[people.oidc]\n\
+                 issuer = \"https://idp.example\"\nclient_id = \"x\"\nclient_secret = \"y\"\n\
+                 [people.oidc.duties]\nstaff = [\"king\"]\n"
+            ),
+            "people.oidc.duties",
+        ),
+        (
+            format!(
+                "{MEMBER}[people.certificates]\nauthorities = \"ca.pem\"\n\
+                 [people.certificates.users]\n\"CN=Anna\" = \"anna\"\n"
+            ),
+            "people.certificates",
+        ),
+        (
             "[member]\ncode = \"kz\"\nname = \"x\"\ndomain = \"kz.example\"\n".to_owned(),
             "member.code",
         ),

@@ -205,10 +205,14 @@ impl Api {
         let source = parts.extensions.get::<Source>();
         let source = source.cloned().unwrap_or_else(Source::local);
         // Who asks comes first, so that a stranger cannot tell paths, types or methods apart.
-        let caller = self
-            .auth
-            .authenticate(parts.headers.get(header::AUTHORIZATION), &source)
-            .await?;
+        let caller = match (
+            parts.headers.get(header::AUTHORIZATION),
+            parts.extensions.get::<Arc<Caller>>(),
+        ) {
+            // Proved by the connection itself, with a client certificate.
+            (None, Some(caller)) => Arc::clone(caller),
+            (header, _) => self.auth.authenticate(header, &source).await?,
+        };
         let path = parts.uri.path().strip_prefix("/taxii2").unwrap_or_default();
         let path = path.strip_prefix('/').unwrap_or(path);
         let path: Option<Vec<String>> = path.split('/').map(query::percent_decode).collect();

@@ -2,10 +2,19 @@
 //! the console's pages, over the real store and, where a network belongs to it, a real connection.
 //!
 //! `passkey` uses a software authenticator, `oidc` a certified provider from the npm registry,
-//! `certificate` a TLS client with certificates made on the spot.
+//! `certificate` a TLS client with certificates made on the spot, `console` and `hostile` a browser
+//! without scripts (`browser`).
 
+extern crate kurultai_node as node;
+
+mod browser;
+mod certificate;
+mod console;
+mod hostile;
 mod oidc;
 mod passkey;
+#[path = "../world/mod.rs"]
+mod world;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

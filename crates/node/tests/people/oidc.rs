@@ -17,7 +17,7 @@ use policy::Duty;
 use super::origin;
 
 /// The provider's secret for this node, as `oidc_provider.mjs` has it.
-const SECRET: &str = "a-secret-that-only-the-test-knows-0123456789";
+pub(super) const SECRET: &str = "a-secret-that-only-the-test-knows-0123456789";
 
 /// A provider of its own for one test.
 pub(super) struct Provider {

@@ -51,7 +51,7 @@ impl World {
         let answer = make(&mut device, &asked, HERE);
         let info = self
             .passkeys
-            .finish_registration(user, &asked.ticket, name, &answer)
+            .finish_registration(user, &asked.ticket, name, &answer, || Ok(()))
             .unwrap();
         assert_eq!((info.name.as_str(), info.used), (name, None));
         device
@@ -137,7 +137,7 @@ fn an_answer_counts_once_soon_and_for_its_own_challenge() {
     let asked = world.passkeys.begin_sign_in("anna").unwrap();
     let mixed = world
         .passkeys
-        .finish_registration("anna", &asked.ticket, "x", b"{}");
+        .finish_registration("anna", &asked.ticket, "x", b"{}", || Ok(()));
     assert!(matches!(mixed, Err(PasskeyError::Gone)), "{mixed:?}");
 }
 
@@ -159,9 +159,10 @@ fn another_site_another_user_and_nonsense_are_refused() {
     // Anna's registration finished by Bolat.
     let asked = world.passkeys.begin_registration("anna").unwrap();
     let answer = make(&mut SoftPasskey::new(true), &asked, HERE);
-    let result = world
-        .passkeys
-        .finish_registration("bolat", &asked.ticket, "mine", &answer);
+    let result =
+        world
+            .passkeys
+            .finish_registration("bolat", &asked.ticket, "mine", &answer, || Ok(()));
     assert!(matches!(result, Err(PasskeyError::Gone)), "{result:?}");
     for nonsense in [&b""[..], b"{}", b"[1]", &[0xff; 64], &vec![b'['; 100_000]] {
         let asked = world.passkeys.begin_sign_in("anna").unwrap();
@@ -181,9 +182,10 @@ fn a_device_that_did_not_verify_the_person_is_refused() {
         Err(_) => {}
         Ok(answer) => {
             let answer = serde_json::to_vec(&answer).unwrap();
-            let result = world
-                .passkeys
-                .finish_registration("anna", &asked.ticket, "x", &answer);
+            let result =
+                world
+                    .passkeys
+                    .finish_registration("anna", &asked.ticket, "x", &answer, || Ok(()));
             assert!(matches!(result, Err(PasskeyError::Wrong)), "{result:?}");
         }
     }

@@ -25,7 +25,6 @@ mod path;
 mod profile;
 mod redact;
 mod required;
-mod run;
 mod scrub;
 mod stix_pattern;
 
