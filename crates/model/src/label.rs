@@ -31,6 +31,7 @@ pub use level::{Pap, PapError, Tlp, TlpError};
 pub(crate) use recipients::is_recipient;
 pub use recipients::{Groups, Releasable, is_group_name, is_member_code};
 pub use text::LabelError;
+pub(crate) use text::{decode_word, encode_word};
 
 use crate::limits::{LABEL_BYTES_MAX, LABEL_CLAUSES_MAX, LABEL_WORD_BYTES_MAX};
 use crate::time::Timestamp;
@@ -281,4 +282,4 @@ pub(crate) fn is_word(word: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

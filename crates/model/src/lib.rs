@@ -24,6 +24,8 @@ mod label;
 mod limits;
 mod marking;
 mod member;
+pub mod misp;
+pub mod nato;
 mod object;
 mod person;
 mod refusal;

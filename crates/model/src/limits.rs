@@ -58,5 +58,20 @@ pub const GROUP_PART_BYTES_MAX: usize = 64;
 /// hours.
 pub const LABEL_CLAUSES_MAX: usize = 32;
 
+/// LIMIT: MISP tags of one object; events carry some tens.
+pub const MISP_TAGS_MAX: usize = 1024;
+
+/// LIMIT: bytes of one MISP tag. MISP itself keeps 255 characters.
+pub const MISP_TAG_BYTES_MAX: usize = 1024;
+
+/// LIMIT: bytes of an ADatP-4774 label, or of a binding of a few. Real ones have one or two KiB.
+pub const NATO_XML_BYTES_MAX: usize = 64 << 10;
+
+/// LIMIT: levels of elements in such a document: a bound label needs nine.
+pub const NATO_DEPTH_MAX: usize = 16;
+
+/// LIMIT: elements in such a document.
+pub const NATO_ELEMENTS_MAX: usize = 2048;
+
 const _: () = assert!(DEPTH_MAX <= 128, "the readers recurse once per level");
 const _: () = assert!(TYPE_BYTES_MIN < TYPE_BYTES_MAX);

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use log::note::{KeyKind, Note, SignatureLine, SigningKey};
 use model::Tlp;
 use policy::{
-    Accord, AccordError, Attribution, CHANNELS_MAX, Kinds, MEMBERS_MAX, NOTE_BYTES_MAX, Role,
-    SignedAccord, Transfer,
+    Accord, AccordError, Attribution, CHANNELS_MAX, Delegate, Group, Hide, Kinds, MEMBERS_MAX,
+    NOTE_BYTES_MAX, Role, SignedAccord, Transfer,
 };
 use proptest::prelude::*;
 use support::{SIX, accord, channel, codes, key, member, ratified, root};
@@ -37,7 +37,9 @@ proptest! {
         days in proptest::option::of(1_u32..=365),
         ceiling in 0_usize..5,
         kinds in proptest::option::of(proptest::collection::btree_set("[a-z][a-z0-9]{0,20}", 1..5)),
-        flags in any::<[bool; 4]>(),
+        flags in any::<[bool; 6]>(),
+        group in "[a-z0-9]{1,64}",
+        hide in (1_u32..=10_080, 1_u32..=10_080, 64_u32..=65_536),
     ) {
         prop_assume!(name != "local");
         let mut draft = accord(&SIX[..count]);
@@ -52,6 +54,22 @@ proptest! {
         channel.exercise = flags[0];
         if flags[1] {
             channel.attribution = Attribution::Member;
+            channel.hide = flags[4].then_some(Hide {
+                round_minutes: hide.0,
+                window_minutes: hide.1,
+                pad_bytes: hide.2,
+            });
+            if flags[5] {
+                draft.channels[1].exercise = flags[0];
+                draft.channels[1].delegate = Some(Delegate {
+                    member: SIX[1].to_owned(),
+                    into: "all".to_owned(),
+                });
+            }
+        }
+        if flags[5] {
+            let members = support::codes(&SIX[..count / 2]);
+            draft.groups.push(Group { name: group, members });
         }
         if flags[2] {
             draft.obligations.third_party = Transfer::Never;
@@ -192,6 +210,86 @@ fn texts_that_break_a_rule_are_refused() {
         ),
         ("name = \"pair\"", "name = \"all\"", "twice"),
         ("\n\n[obligations]", "\r\n\n[obligations]", "control"),
+        (
+            "[[channel]]",
+            "[[group]]\nname = \"a\"\nmembers = []\n\n[[channel]]",
+            "at least one",
+        ),
+        (
+            "[[channel]]",
+            "[[group]]\nname = \"a\"\nmembers = [\"XX\"]\n\n[[channel]]",
+            "group a names XX",
+        ),
+        (
+            "[[channel]]",
+            "[[group]]\nname = \"A\"\nmembers = [\"KG\"]\n\n[[channel]]",
+            "name",
+        ),
+        (
+            "[[channel]]",
+            "[[group]]\nname = \"а\"\nmembers = [\"KG\"]\n\n[[channel]]",
+            "name",
+        ), // Cyrillic
+        (
+            "[[channel]]",
+            "[[group]]\nname = \"a\"\nmembers = [\"KG\", \"KG\"]\n\n[[channel]]",
+            "twice",
+        ),
+        (
+            "[[channel]]",
+            "[[group]]\nname = \"a\"\nmembers = [\"KG\"]\n[[group]]\nname = \"a\"\nmembers = [\"KZ\"]\n\n[[channel]]",
+            "twice",
+        ),
+        (
+            "attribution = \"origin\"",
+            "attribution = \"origin\"\nhide = { round_minutes = 1, window_minutes = 1, pad_bytes = 64 }",
+            "attribution",
+        ),
+        (
+            "attribution = \"member\"",
+            "attribution = \"member\"\nhide = { round_minutes = 0, window_minutes = 1, pad_bytes = 64 }",
+            "round_minutes",
+        ),
+        (
+            "attribution = \"member\"",
+            "attribution = \"member\"\nhide = { round_minutes = 1, window_minutes = 10081, pad_bytes = 64 }",
+            "window_minutes",
+        ),
+        (
+            "attribution = \"member\"",
+            "attribution = \"member\"\nhide = { round_minutes = 1, window_minutes = 1, pad_bytes = 63 }",
+            "pad_bytes",
+        ),
+        (
+            "attribution = \"member\"",
+            "attribution = \"member\"\nhide = { round_minutes = 1 }",
+            "line",
+        ),
+        (
+            "attribution = \"origin\"",
+            "attribution = \"origin\"\ndelegate = { member = \"KG\", into = \"none\" }",
+            "no channel",
+        ),
+        (
+            "attribution = \"origin\"",
+            "attribution = \"origin\"\ndelegate = { member = \"KG\", into = \"all\" }",
+            "own inbox",
+        ),
+        (
+            "attribution = \"origin\"",
+            "attribution = \"origin\"\ndelegate = { member = \"KG\", into = \"pair\" }",
+            "publishing on behalf",
+        ),
+        (
+            "attribution = \"origin\"",
+            "attribution = \"origin\"\ndelegate = { member = \"KG\", into = \"drill\" }",
+            "exercises",
+        ),
+        (
+            "attribution = \"member\"",
+            "attribution = \"member\"\ndelegate = { member = \"KG\", into = \"drill\" }",
+            "own inbox",
+        ),
     ];
     for (from, to, word) in cases {
         let error = Accord::parse_text(&text_with(from, to)).expect_err(to);
@@ -208,6 +306,56 @@ fn texts_that_break_a_rule_are_refused() {
         "the last line must end"
     );
     assert!(Accord::parse_text("").is_err());
+}
+
+#[test]
+fn a_delegate_stands_in_both_channels() {
+    let mut draft = accord(&SIX);
+    draft.channels[0].attribution = Attribution::Member;
+    let delegate = |member: &str| {
+        Some(Delegate {
+            member: member.to_owned(),
+            into: "all".to_owned(),
+        })
+    };
+    // KG and KZ are the pair; all six are in the other channel.
+    draft.channels[1].delegate = delegate("UZ");
+    let error = draft
+        .check()
+        .expect_err("UZ is not in the inbox")
+        .to_string();
+    assert!(error.contains("both channels"), "{error}");
+    draft.channels[1].delegate = delegate("KZ");
+    assert_eq!(draft.check(), Ok(()));
+    assert_eq!(draft.channels[0].hiding(), Some(Hide::default()));
+    assert_eq!(draft.channels[1].hiding(), None);
+    // The channel that hides the source is not itself an inbox.
+    draft.channels[0].delegate = Some(Delegate {
+        member: "KG".to_owned(),
+        into: "drill".to_owned(),
+    });
+    draft.channels[0].exercise = true;
+    draft.channels[1].exercise = true;
+    let error = draft.check().expect_err("a chain").to_string();
+    assert!(error.contains("itself an inbox"), "{error}");
+}
+
+#[test]
+fn groups_are_named_after_their_accord() {
+    let mut draft = accord(&SIX);
+    draft.groups.push(Group {
+        name: "east".to_owned(),
+        members: support::codes(&["KG", "KZ"]),
+    });
+    let signed = ratified(draft, &SIX);
+    let all = signed.channel_in_force("all").expect("all have ratified");
+    assert_eq!(
+        all.groups.get("@steppe/east"),
+        Some(&support::codes(&["KG", "KZ"]))
+    );
+    assert_eq!(all.groups.iter().count(), 1);
+    assert_eq!(all.accord, "steppe");
+    assert_eq!(all.purposes, signed.accord().obligations.purposes);
 }
 
 #[test]

@@ -71,11 +71,23 @@ fn the_hard_rule_is_asked_again() {
         "TLP:GREEN//REL KG,KZ",
         "TLP:GREEN",
         "TLP:CLEAR//EXERCISE",
+        "TLP:CLEAR//NOT UZ",
+        "TLP:CLEAR//NOT @steppe/east",
+        "TLP:GREEN//REL @steppe/all",
+        "TLP:GREEN//REL KG,KZ,PK,TJ,US,UZ & KG,KZ,PK,TJ,US",
     ];
     for label in cases {
         let withheld = admit(&with_label(label), Some(&object)).expect_err(label);
         assert!(!withheld.to_string().is_empty());
     }
+    // A label that ends now is over; one that ends later is not.
+    let expired = admit(
+        &with_label("TLP:CLEAR//EXPIRES 2026-03-01T12:00:00Z"),
+        Some(&object),
+    );
+    assert!(matches!(expired, Err(Withheld::LabelExpired { .. })));
+    let later = with_label("TLP:CLEAR//EXPIRES 2026-03-01T12:00:00.001Z");
+    assert_eq!(admit(&later, Some(&object)), Ok(()));
     let unreadable = Err(Withheld::Unreadable { field: "label" });
     assert_eq!(admit(&with_label("all"), Some(&object)), unreadable);
 

@@ -41,6 +41,35 @@ impl Label {
     }
 }
 
+impl PartialLabel {
+    /// Reads sections of the text form, in any order and each at most once; TLP is one of them and
+    /// may be missing. The empty text states nothing.
+    ///
+    /// # Errors
+    /// As [`Label::parse`].
+    pub fn parse(text: &str) -> Result<PartialLabel, LabelError> {
+        if text.len() > LABEL_BYTES_MAX {
+            return Err(LabelError::TooLong);
+        }
+        let mut stated = PartialLabel::default();
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(stated);
+        }
+        for section in text.split("//").map(str::trim) {
+            if starts(section, "TLP:") {
+                let tlp = section.parse().map_err(|_| LabelError::Tlp)?;
+                if stated.tlp.replace(tlp).is_some() {
+                    return Err(LabelError::Twice("TLP".to_owned()));
+                }
+            } else {
+                read_section(section, &mut stated)?;
+            }
+        }
+        Ok(stated)
+    }
+}
+
 fn starts(text: &str, with: &str) -> bool {
     text.get(..with.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(with))
@@ -158,7 +187,10 @@ fn recipient_text(one: &str) -> String {
     }
 }
 
-fn joined(list: &BTreeSet<String>, text: fn(&str) -> String) -> String {
+/// How a word of some list is written.
+type Write = fn(&str) -> String;
+
+fn joined(list: &BTreeSet<String>, text: Write) -> String {
     let texts: Vec<String> = list.iter().map(|one| text(one)).collect();
     texts.join(",")
 }
@@ -199,7 +231,7 @@ impl fmt::Display for Label {
         if let Some(releasable) = releasable_text(self) {
             write!(f, "//REL {releasable}")?;
         }
-        let lists: [(&str, &BTreeSet<String>, fn(&str) -> String); 4] = [
+        let lists: [(&str, &BTreeSet<String>, Write); 4] = [
             ("NOT", &self.not_releasable_to, recipient_text),
             ("CAVEAT", &self.caveats, encode_word),
             ("PURPOSE", &self.purposes, encode_word),
