@@ -202,6 +202,30 @@ fn a_long_or_deep_rule_is_refused_before_it_can_hurt() {
     assert!(fault(&deep).why.contains("nested"));
     let long = rule("@id(\"b\") @explain(\"b\")", &"true && ".repeat(5_000));
     assert!(fault(&long).why.contains("too long"));
+    // Whatever chain of operators fills a rule, reading it stays within a small stack.
+    for (part, end) in [
+        ("true || ", "true"),
+        ("1 + ", "1 > 0"),
+        ("resource.own && ", "true"),
+        ("if resource.own then false else ", "true"),
+        ("resource.own == ", "true"),
+        ("!", "true"),
+        ("-", "1 > 0"),
+        ("context.", "objects > 0"),
+        ("{a: [(", "true"),
+        ("context has ", "hour"),
+    ] {
+        for times in [10, 150, 240, 490, 980] {
+            let text = rule("@id(\"b\") @explain(\"b\")", &(part.repeat(times) + end));
+            let files = files(&[("a.cedar", &text)]);
+            let read = std::thread::Builder::new().stack_size(1 << 20);
+            let read = read.spawn(|| PolicySet::read(files).map(drop));
+            let _ = read
+                .expect("a thread")
+                .join()
+                .expect("no overflow, no panic");
+        }
+    }
     // As long as allowed: it loads and decides on the stack of a test's thread.
     let chain = vec!["resource.own"; 190].join(" && ");
     let text = format!(

@@ -36,6 +36,8 @@ smoke! {
     model_canonical = "../../../fuzz/bodies/model_canonical.rs";
     policy_accord = "../../../fuzz/bodies/policy_accord.rs";
     policy_admit = "../../../fuzz/bodies/policy_admit.rs";
+    policy_cases = "../../../fuzz/bodies/policy_cases.rs";
+    policy_set = "../../../fuzz/bodies/policy_set.rs";
 }
 
 /// Runs a target's body on its seeds as they are and on damaged copies of them.

@@ -207,3 +207,115 @@ fn long(value: i64) -> RestrictedExpression {
 fn bool(value: bool) -> RestrictedExpression {
     RestrictedExpression::new_bool(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::rules::schema;
+    use crate::{Channel, Kinds, ReleaseMode};
+    use model::{Label, Timestamp};
+
+    #[test]
+    fn what_is_asked_is_what_the_schema_says() {
+        let schema = schema().unwrap();
+        let names = Names::get().unwrap();
+        let plain = Label::parse("TLP:CLEAR").unwrap();
+        let full = "TLP:AMBER+STRICT//PAP:RED//REL KZ//CAVEAT ORCON//PURPOSE ct//LEGAL treaty\
+                    //EXPIRES 2027-01-01T00:00:00Z//EXERCISE";
+        let full = Label::parse(full).unwrap();
+        let channel = Channel {
+            name: "c".to_owned(),
+            title: "C".to_owned(),
+            members: ["KG", "KZ"].map(str::to_owned).into(),
+            kinds: Kinds::Any,
+            ceiling: Tlp::Red,
+            exercise: true,
+            retention_days: None,
+            attribution: crate::Attribution::Member,
+            hide: None,
+            delegate: None,
+        };
+        let in_force = InForce::new("pact", &channel, channel.members.clone());
+        let person = Person {
+            name: "anna \"\u{430}\n".to_owned(),
+            duties: Duty::ALL.into(),
+            clearance: Tlp::Red,
+            proven: true,
+        };
+        let mode = ReleaseMode::Manual;
+        let principals = [Principal::Person(&person), Principal::Automation(&mode)];
+        let facts = [(&plain, Originator::Own), (&full, Originator::Member("KG"))];
+        let mut asked = 0;
+        for action in Action::ALL {
+            for (principal, offset) in principals.iter().zip([None, Some(-210)]) {
+                let automation = matches!(principal, Principal::Automation(_));
+                if automation
+                    && !matches!(action, Action::Release | Action::Withdraw | Action::Read)
+                {
+                    continue;
+                }
+                for (label, originator) in facts {
+                    let facts = Facts {
+                        label,
+                        kind: "indicator",
+                        about_person: true,
+                        originator,
+                    };
+                    let circumstances = Circumstances {
+                        now: Timestamp::parse("2026-03-02T20:30:00Z").unwrap(),
+                        utc_offset_minutes: offset,
+                        objects: u64::MAX,
+                        delegated: true,
+                    };
+                    let about = action.is_about_object().then_some(&facts);
+                    let channel = (action == Action::Release).then_some(&in_force);
+                    let (request, entities) = names
+                        .ask(action, principal, about, &circumstances, channel)
+                        .unwrap();
+                    let part = |uid: Option<&EntityUid>| uid.unwrap().clone();
+                    Request::new(
+                        part(request.principal()),
+                        part(request.action()),
+                        part(request.resource()),
+                        request.context().unwrap().clone(),
+                        Some(schema),
+                    )
+                    .unwrap();
+                    Entities::from_entities(entities.iter().cloned(), Some(schema)).unwrap();
+                    asked += 1;
+                }
+            }
+        }
+        assert_eq!(asked, 20);
+    }
+
+    #[test]
+    fn words_and_numbers_of_levels_agree_with_the_label() {
+        let level = [
+            Tlp::Clear,
+            Tlp::Green,
+            Tlp::Amber,
+            Tlp::AmberStrict,
+            Tlp::Red,
+        ];
+        for (at, tlp) in level.into_iter().enumerate() {
+            assert_eq!(
+                (tlp as usize, tlp.to_string()),
+                (at, format!("TLP:{}", TLP[at]))
+            );
+        }
+        let limits = [Pap::Clear, Pap::Green, Pap::Amber, Pap::Red];
+        for (at, pap) in limits.into_iter().enumerate() {
+            assert_eq!(
+                (pap as usize, pap.to_string()),
+                (at, format!("PAP:{}", PAP[at]))
+            );
+        }
+        for (at, duty) in Duty::ALL.into_iter().enumerate() {
+            assert_eq!(duty as usize, at);
+        }
+        for (at, action) in Action::ALL.into_iter().enumerate() {
+            assert_eq!(action as usize, at);
+        }
+    }
+}

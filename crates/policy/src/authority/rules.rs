@@ -25,7 +25,7 @@ use crate::authority::statement::{Statement, statements};
 use crate::fault::PolicyError;
 
 /// What rules can ask about; the same file that their authors read.
-pub(crate) const SCHEMA: &str = include_str!("../../../../policies/schema.cedarschema");
+const SCHEMA: &str = include_str!("../../../../policies/schema.cedarschema");
 
 /// The schema as the engine knows it, or what is wrong with the text above.
 static PARSED: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
@@ -33,6 +33,11 @@ static PARSED: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
         .map(|(schema, _)| schema)
         .map_err(|error| error.to_string())
 });
+
+/// The schema, or what is wrong with its text.
+pub(crate) fn schema() -> Result<&'static Schema, &'static str> {
+    PARSED.as_ref().map_err(String::as_str)
+}
 
 /// A rule with what its annotations say.
 #[derive(Debug)]
@@ -64,9 +69,7 @@ pub(crate) struct Rules {
 impl Rules {
     /// Reads all files of rules: their names in the set and their texts.
     pub(crate) fn load(files: &BTreeMap<&str, &str>) -> Result<Rules, PolicyError> {
-        let schema = PARSED
-            .as_ref()
-            .map_err(|why| PolicyError::whole("schema.cedarschema", why.as_str()))?;
+        let schema = schema().map_err(|why| PolicyError::whole("schema.cedarschema", why))?;
         let names = Names::get().map_err(|why| PolicyError::whole("schema.cedarschema", why))?;
         let mut rules = Rules {
             names,
