@@ -15,9 +15,7 @@ use node::admin::types::{
     RequestThread, RequestsPage, RouteRequest, RouteRule, Status,
 };
 use store::Collection;
-use world::{
-    Running, bundle, channel, collection, indicator, indicator_id, prepare, ratified, within,
-};
+use world::{Running, bundle, channel, collection, indicator, indicator_id, prepare, ratified};
 
 const ALERTS: &str = "steppe/alerts";
 const GREEN: &str = "TLP:GREEN//REL KZ,KG,UZ";
@@ -423,44 +421,22 @@ async fn a_request_that_is_wrong_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_ask_who_may_send_and_who_may_route() {
-    use base64::Engine;
     let (kz, kg, _uz) = three().await;
-    let call = async |name: &str, method: Method, path: &str, body: String| {
-        let credentials = format!("{name}:correct horse battery");
-        let token = base64::engine::general_purpose::STANDARD.encode(credentials);
-        let request = hyper::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("authorization", format!("Basic {token}"))
-            .body(Body::from(body))
-            .expect("request");
-        let router = node::admin::router(std::sync::Arc::clone(&kg.node));
-        let response = within(tower::ServiceExt::oneshot(router, request))
-            .await
-            .expect("infallible");
-        let status = response.status();
-        let body = http_body_util::BodyExt::collect(response.into_body())
-            .await
-            .expect("body")
-            .to_bytes();
+    let anna = kg.person("anna", &["analyst"]).await;
+    let dina = kg.person("dina", &["desk-officer"]).await;
+    let olga = kg.person("olga", &["auditor"]).await;
+    let green = kg.person("green", &["analyst"]).await;
+    let lower = r#"{"name":"green","clearance":"TLP:GREEN"}"#;
+    let (status, _, body) = kg.ask(Method::POST, "/users", lower).await;
+    assert!(
+        status.is_success(),
+        "{status} {}",
+        String::from_utf8_lossy(&body)
+    );
+    let call = async |who: &str, method: Method, path: &str, body: String| {
+        let (status, body) = kg.ask_as(who, method, path, body).await;
         (status.as_u16(), body)
     };
-    for (name, duties, clearance) in [
-        ("anna", r#"["analyst"]"#, "TLP:RED"),
-        ("dina", r#"["desk-officer"]"#, "TLP:RED"),
-        ("green", r#"["analyst"]"#, "TLP:GREEN"),
-        ("olga", r#"["auditor"]"#, "TLP:RED"),
-    ] {
-        let user = format!(
-            r#"{{"name":"{name}","password":"correct horse battery","duties":{duties},"clearance":"{clearance}"}}"#
-        );
-        let (status, _, body) = kg.ask(Method::POST, "/users", user).await;
-        assert!(
-            status.is_success(),
-            "{name}: {status} {}",
-            String::from_utf8_lossy(&body)
-        );
-    }
     let asked: PostReport = kz.post("/requests", &question(&["KG"])).await;
     until_asked(&kg, &asked.id).await;
     let answers = format!("/requests/{}/answers", asked.id);
@@ -468,7 +444,7 @@ async fn who_may_ask_who_may_send_and_who_may_route() {
 
     // An auditor reads and does not write.
     let (status, _) = call(
-        "olga",
+        &olga,
         Method::POST,
         &answers,
         r#"{"status":"declined"}"#.into(),
@@ -477,7 +453,7 @@ async fn who_may_ask_who_may_send_and_who_may_route() {
     assert_eq!(status, 403);
     // An analyst writes; sending is a release.
     let (status, body) = call(
-        "anna",
+        &anna,
         Method::POST,
         &answers,
         r#"{"status":"final","text":"Nothing seen."}"#.into(),
@@ -500,18 +476,15 @@ async fn who_may_ask_who_may_send_and_who_may_route() {
 
     // Routing is the desk officer's.
     let to = r#"{"to":"cyber desk"}"#;
-    assert_eq!(call("anna", Method::POST, &route, to.into()).await.0, 403);
-    assert_eq!(call("dina", Method::POST, &route, to.into()).await.0, 200);
+    assert_eq!(call(&anna, Method::POST, &route, to.into()).await.0, 403);
+    assert_eq!(call(&dina, Method::POST, &route, to.into()).await.0, 200);
     // What is above somebody's clearance is not there for them.
-    let (status, body) = call("green", Method::GET, "/requests", String::new()).await;
+    let (status, body) = call(&green, Method::GET, "/requests", String::new()).await;
     let page: RequestsPage = serde_json::from_slice(&body).expect("page");
     assert_eq!((status, page.requests.len()), (200, 0));
     let path = format!("/requests/{}", asked.id);
-    assert_eq!(
-        call("green", Method::GET, &path, String::new()).await.0,
-        404
-    );
-    assert_eq!(call("anna", Method::GET, &path, String::new()).await.0, 200);
+    assert_eq!(call(&green, Method::GET, &path, String::new()).await.0, 404);
+    assert_eq!(call(&anna, Method::GET, &path, String::new()).await.0, 200);
 }
 
 fn codes(list: &[&str]) -> BTreeSet<String> {
