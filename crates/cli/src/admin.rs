@@ -197,7 +197,7 @@ fn failure(path: &str, status: StatusCode, body: &[u8]) -> Failure {
 fn listing(path: &str) -> &'static str {
     match path.split(['/', '?']).nth(1) {
         Some("users") => "`kurultai user list`",
-        Some("requests") => "`kurultai request list`",
+        Some("requests") if path.len() > "/requests".len() => "`kurultai request list`",
         Some("request-rules") => "`kurultai request rule list`",
         Some("pull") => "`kurultai peer list`",
         Some("accords") => "`kurultai accord show`",
