@@ -5,25 +5,41 @@
 //! an operator can do is the same at any time, and refusals read the same.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
-use node::admin::types::Problem;
+use node::admin::types::{Me, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use crate::exit::Failure;
 use crate::http::Http;
+use crate::sign_in;
 
 /// The name of the socket in the data folder.
 pub(crate) const SOCKET: &str = "admin.sock";
 
+/// In whose name this process acts; `None`: the operator's.
+static ACTS_AS: OnceLock<Option<String>> = OnceLock::new();
+
+/// Says once, before any command, in whose name this process acts.
+pub(crate) fn act_as(user: Option<String>) {
+    drop(ACTS_AS.set(user));
+}
+
+/// The user in whose name this process acts, where it is not the operator.
+pub(crate) fn acting() -> Option<&'static str> {
+    ACTS_AS.get()?.as_deref()
+}
+
 /// A node's admin API.
 pub(crate) struct Admin {
     way: Way,
+    /// What proves the user of `--as`.
+    authorization: Option<String>,
 }
 
 enum Way {
@@ -33,7 +49,18 @@ enum Way {
 
 impl Admin {
     /// The admin API of the node whose data is in `folder`, running or not.
+    ///
+    /// In the name of the user of `--as`, where one is given.
     pub(crate) async fn open(folder: &Path) -> Result<Admin, Failure> {
+        let mut admin = Admin::operator(folder).await?;
+        if let Some(user) = acting() {
+            admin.authorization = Some(sign_in::prove(&mut admin, user).await?);
+        }
+        Ok(admin)
+    }
+
+    /// The same without a header: over the socket that is the operator; `/auth` asks for no more.
+    pub(crate) async fn operator(folder: &Path) -> Result<Admin, Failure> {
         if !folder.join(node::CONFIG_FILE).is_file() {
             return Err(Failure::usage(format!(
                 "{} is no data folder of a node; name one with --data, or make one with `kurultai init`",
@@ -46,6 +73,7 @@ impl Admin {
         let node = open_node(folder)?;
         Ok(Admin {
             way: Way::Here(node::admin::router(node)),
+            authorization: None,
         })
     }
 
@@ -54,6 +82,7 @@ impl Admin {
         let http = Http::unix(&folder.join(SOCKET)).await?;
         Ok(Admin {
             way: Way::Socket(Box::new(http)),
+            authorization: None,
         })
     }
 
@@ -112,6 +141,34 @@ impl Admin {
             .map(|_| ())
     }
 
+    /// POST of JSON, with no answer.
+    pub(crate) async fn tell(&mut self, path: &str, body: &impl Serialize) -> Result<(), Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| garbled(path, &error.to_string()))?;
+        self.ask(Method::POST, path, "application/json", Bytes::from(body))
+            .await
+            .map(|_| ())
+    }
+
+    /// Whether this header proves somebody: their name, or why not.
+    pub(crate) async fn try_proof(
+        &mut self,
+        authorization: &str,
+    ) -> Result<Result<Me, Problem>, Failure> {
+        let held = self.authorization.replace(authorization.to_owned());
+        let answer = self
+            .exchange(Method::GET, "/auth/me", "application/json", Bytes::new())
+            .await;
+        self.authorization = held;
+        let (status, body) = answer?;
+        if status.is_success() {
+            return decode("/auth/me", &body).map(Ok);
+        }
+        match decode("/auth/me", &body) {
+            Ok(problem) => Ok(Err(problem)),
+            Err(_) => Err(failure("/auth/me", status, &body)),
+        }
+    }
+
     async fn ask(
         &mut self,
         method: Method,
@@ -119,36 +176,49 @@ impl Admin {
         kind: &str,
         body: Bytes,
     ) -> Result<Bytes, Failure> {
-        let (status, body) = match &mut self.way {
+        let (status, body) = self.exchange(method, path, kind, body).await?;
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(failure(path, status, &body))
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let mut headers = vec![("content-type", kind)];
+        if let Some(value) = &self.authorization {
+            headers.push(("authorization", value));
+        }
+        match &mut self.way {
             Way::Socket(http) => {
-                let answer = http
-                    .send(method, path, &[("content-type", kind)], body)
-                    .await?;
-                (answer.status, answer.body)
+                let answer = http.send(method, path, &headers, body).await?;
+                Ok((answer.status, answer.body))
             }
             Way::Here(router) => {
-                let request = Request::builder()
+                let mut request = Request::builder()
                     .method(method)
                     .uri(path)
-                    .header("host", "localhost")
-                    .header("content-type", kind)
-                    .body(Full::new(body))
-                    .map_err(|error| {
-                        Failure::usage(format!("{path:?} cannot be asked for: {error}; correct it"))
-                    })?;
+                    .header("host", "localhost");
+                for (name, value) in headers {
+                    request = request.header(name, value);
+                }
+                let request = request.body(Full::new(body)).map_err(|error| {
+                    Failure::usage(format!("{path:?} cannot be asked for: {error}; correct it"))
+                })?;
                 let Ok(response) = router.clone().oneshot(request).await;
                 let (head, body) = response.into_parts();
                 let body = body
                     .collect()
                     .await
                     .map_err(|error| garbled(path, &error.to_string()))?;
-                (head.status, body.to_bytes())
+                Ok((head.status, body.to_bytes()))
             }
-        };
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(failure(path, status, &body))
         }
     }
 }

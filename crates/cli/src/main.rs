@@ -16,6 +16,7 @@ mod input;
 mod limits;
 mod process;
 mod show;
+mod sign_in;
 mod taxii;
 mod verify;
 
@@ -35,6 +36,8 @@ Exit codes:
 
 Environment:
   KURULTAI_HOME  the data folder, where --data is not given (default ./kurultai-data)
+  KURULTAI_PASSWORD, KURULTAI_CODE, KURULTAI_TOKEN
+                 what proves the user of --as; without them it is asked for
   KURULTAI_LOG   what `serve` logs to standard error: error, warn, info (default) or debug
 
 Start with `kurultai demo`, or with `kurultai init --help` for a node of your own.";
@@ -43,6 +46,9 @@ Start with `kurultai demo`, or with `kurultai init --help` for a node of your ow
 #[derive(Parser)]
 #[command(name = "kurultai", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Arguments {
+    /// Act in the name of this user of the node, proved by password (and one-time code) or token
+    #[arg(long = "as", value_name = "USER", global = true)]
+    user: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -83,7 +89,7 @@ enum Command {
     /// The index that is derived from the journal
     #[command(subcommand)]
     Index(commands::index::Index),
-    /// Users of the national interface
+    /// Users: their duties, tokens, sessions, and one's own password
     #[command(subcommand)]
     User(commands::user::User),
     /// Six sovereign nodes on this machine, with five proofs
@@ -113,7 +119,9 @@ impl Data {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    let arguments = Arguments::parse();
+    admin::act_as(arguments.user);
+    match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             show::error(&failure);

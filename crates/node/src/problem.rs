@@ -130,7 +130,13 @@ impl From<AuthError> for Fault {
                 what: format!("token {id:?}"),
             }
             .into(),
-            AuthError::Missing | AuthError::Wrong | AuthError::SecondFactor => Fault::new(
+            AuthError::SecondFactor => Fault::new(
+                StatusCode::UNAUTHORIZED,
+                "second-factor",
+                "A one-time code is needed",
+                detail,
+            ),
+            AuthError::Missing | AuthError::Wrong => Fault::new(
                 StatusCode::UNAUTHORIZED,
                 "credentials",
                 "Credentials are needed",

@@ -38,6 +38,7 @@ smoke! {
     policy_admit = "../../../fuzz/bodies/policy_admit.rs";
     policy_cases = "../../../fuzz/bodies/policy_cases.rs";
     policy_set = "../../../fuzz/bodies/policy_set.rs";
+    policy_outgoing = "../../../fuzz/bodies/policy_outgoing.rs";
 }
 
 /// Runs a target's body on its seeds as they are and on damaged copies of them.

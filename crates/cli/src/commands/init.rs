@@ -77,7 +77,7 @@ impl Init {
             folder.join("keys").display()
         ));
         show::line(
-            "next: `kurultai user add NAME`, `kurultai serve`, and `kurultai accord member` for the others",
+            "next: `kurultai user invite NAME --role DUTY` for the people, `kurultai serve`, and `kurultai accord member` for the others",
         );
         Ok(())
     }

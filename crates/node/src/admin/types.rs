@@ -13,10 +13,18 @@
 //! `GET /accords/{name}` → the signed note; `POST /accords?ratify=true|false` (body: the note) →
 //! [`AccordReport`]; `GET /peers` → `Vec<PeerInfo>`; `POST /pull` ([`PullRequest`]) →
 //! [`PullReport`]; `GET /users` → `Vec<UserInfo>`; `POST /users` ([`UserRequest`]) → [`UserInfo`];
-//! `DELETE /users/{name}` → 204; `POST /users/{name}/token` ([`TokenRequest`]) → [`TokenReply`];
+//! `DELETE /users/{name}` → 204; `POST /users/{name}/invite` ([`InviteRequest`]) → [`InviteReply`];
+//! `POST /users/{name}/lock`, `/unlock` → 204; `POST /users/{name}/token` ([`TokenRequest`]) →
+//! [`TokenReply`]; `GET /users/{name}/tokens` → `Vec<TokenInfo>`; `DELETE …/tokens/{id}` → 204;
+//! `POST …/tokens/{id}/rotate` ([`RotateRequest`]) → [`TokenReply`]; `GET /users/{name}/sessions` →
+//! `Vec<SessionInfo>`, `DELETE` → 204; `/auth/…` as in `auth::routes`;
 //! `GET /evidence` → `Vec<EvidenceInfo>`; `GET /audit?…` ([`AuditQuery`]) → [`AuditPage`];
 //! `GET /audit/export?…` ([`AuditQuery`]) → [`AuditExportPage`]; `POST /audit/verify` →
 //! [`AuditCheck`].
+//! Duties: objects are read by anybody who sees the collection and added by an analyst; release and
+//! withdraw take a releaser; pull, `POST /accords` and every change of users an operator; users,
+//! evidence and audit are read by an operator or auditor; the rest by anybody with a duty. Over the
+//! socket without a header the caller is the operator's socket, which has all duties but approver.
 //! Every error is a [`Problem`] (RFC 9457) with content type `application/problem+json`.
 
 mod audit;

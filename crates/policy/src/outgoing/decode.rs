@@ -115,7 +115,7 @@ fn percent(text: &str) -> Option<String> {
 
 fn hex(run: &str) -> Option<Vec<u8>> {
     let run = run.strip_prefix("0x").unwrap_or(run);
-    if run.len() % 2 != 0 || !run.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if !run.len().is_multiple_of(2) || !run.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     let pair = |pair: &[u8]| {

@@ -77,18 +77,6 @@ pub(crate) fn floor(time: Timestamp, nanos: i128) -> Timestamp {
     writable(floor).unwrap_or(time)
 }
 
-/// The first multiple that is not before the instant, unless it is after the year 9999.
-pub(crate) fn ceiling(time: Timestamp, nanos: i128) -> Timestamp {
-    let start = floor(time, nanos);
-    if start == time {
-        return time;
-    }
-    writable(Timestamp::from_unix_nanos(
-        start.unix_nanos() + nanos.max(1),
-    ))
-    .unwrap_or(start)
-}
-
 fn writable(time: Timestamp) -> Option<Timestamp> {
     Timestamp::parse(&time.to_string()).ok()
 }
@@ -96,7 +84,7 @@ fn writable(time: Timestamp) -> Option<Timestamp> {
 /// How much of a place stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Area {
-    AdministrativeArea,
+    Administrative,
     Country,
     Region,
 }
@@ -104,7 +92,7 @@ pub(crate) enum Area {
 impl Area {
     pub(crate) fn of(word: &str) -> Option<Area> {
         match word {
-            "administrative-area" => Some(Area::AdministrativeArea),
+            "administrative-area" => Some(Area::Administrative),
             "country" => Some(Area::Country),
             "region" => Some(Area::Region),
             _ => None,
@@ -127,7 +115,7 @@ impl Area {
             "country",
         ];
         match self {
-            Area::AdministrativeArea => &ALL[..8],
+            Area::Administrative => &ALL[..8],
             Area::Country => &ALL[..9],
             Area::Region => &ALL,
         }

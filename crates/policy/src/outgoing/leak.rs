@@ -7,7 +7,7 @@
 //! repeat a term of the list: they say which one it is.
 
 use base64::Engine as _;
-use model::{Id, Label, Object};
+use model::{Id, Label, Object, TYPE_BYTES_MAX};
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
@@ -18,6 +18,9 @@ use super::{addresses, decode, metadata};
 
 /// LIMIT: findings for one object; what has so many is not released anyway.
 const FINDINGS_MAX: usize = 100;
+
+/// Characters of a UUID.
+const UUID_BYTES: usize = 36;
 
 /// What a receiver knows of an object that another one names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,19 +284,24 @@ fn is_tlp(id: &Id) -> bool {
 
 /// Identifiers inside a longer text.
 fn ids_in(text: &str) -> Vec<Id> {
-    const UUID_BYTES: usize = 36;
     let mut ids = Vec::new();
     for (at, _) in text.match_indices("--") {
-        let kind = text[..at]
-            .rfind(|c: char| !matches!(c, 'a'..='z' | '0'..='9' | '-'))
-            .map_or(0, |before| {
-                before + text[before..].chars().next().map_or(1, char::len_utf8)
-            });
-        if let Some(id) = text.get(kind..at + 2 + UUID_BYTES)
-            && let Ok(id) = Id::parse(id.trim_start_matches('-'))
-        {
-            ids.push(id);
+        // The UUID is tried first: it is short, and what stands before may be long.
+        let Some(uuid) = text.get(at + 2..at + 2 + UUID_BYTES) else {
+            continue;
+        };
+        let is_uuid = uuid.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+        if !is_uuid {
+            continue;
         }
+        let name = |byte: &&u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let before = text.as_bytes()[..at].iter().rev().take(TYPE_BYTES_MAX);
+        let length = before.take_while(name).count();
+        let kind = text[at - length..at].trim_start_matches('-');
+        ids.extend(Id::parse(&format!("{kind}--{}", uuid.to_ascii_lowercase())));
     }
     ids
 }

@@ -25,6 +25,7 @@ mod path;
 mod profile;
 mod redact;
 mod required;
+mod run;
 mod scrub;
 mod stix_pattern;
 

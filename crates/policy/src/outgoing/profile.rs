@@ -298,7 +298,7 @@ impl RawRule {
             }
             "tear" => {
                 let marker = self.marker.take().unwrap_or_else(|| TEAR_LINE.to_owned());
-                if super::redact::bare(&marker).is_empty() {
+                if super::run::bare(&marker).is_empty() {
                     return Err("the marker of a tear line needs letters or digits".into());
                 }
                 let keep = match self.keep.take().as_deref() {

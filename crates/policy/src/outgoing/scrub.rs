@@ -5,11 +5,12 @@
 //! are sorted, its patterns are written one way, and its canonical bytes fill a multiple of the
 //! bucket.
 //!
-//! Times: `created` is the original's, rounded down; the first form is not `modified` after it, and
-//! `valid_from` and `published` are the same instant, because when a source writes and how soon it
-//! corrects itself is a habit too. A later revision has its own rounded `modified`, or one
-//! millisecond more than the form before it. There is no end of validity: that something expired
-//! reaches receivers as an entry of the log.
+//! Times: `created` is the original's, rounded down, and every other time of the form is a whole
+//! number of units before or after it: rounding each by itself would show, over many objects, by
+//! how little they differed. The first form is not `modified` after it was created, a later one as
+//! many started units later as its revision was, or one millisecond after the form before it.
+//! `valid_from` and `published` are the creation. There is no end of validity: that something
+//! expired reaches receivers as an entry of the log.
 //!
 //! What this cannot hide is what a person wrote (the name of a report, the text of a note) and what
 //! the object is about. See docs/redaction.md.
@@ -21,7 +22,7 @@ use serde_json::{Map, Value, json};
 use unicode_normalization::UnicodeNormalization;
 
 use super::allowed::{EXTENSION_PADDING, HASHES, How, allowed, public_id};
-use super::generalise::{ceiling, floor};
+use super::generalise::floor;
 use super::redact::later;
 use super::{Names, addresses, required, stix_pattern};
 
@@ -133,8 +134,10 @@ pub fn scrub(object: &Object, scrub: &Scrub, names: &dyn Names) -> Result<Object
         let text = created.ok_or_else(|| missing("created"))?.to_string();
         form.insert("created".to_owned(), text.as_str().into());
         let previous = names.previous(object.id());
-        let modified = match (previous, object.modified()) {
-            (Some(_), Some(modified)) => floor(modified, round).to_string(),
+        let modified = match (previous, created, object.created(), object.modified()) {
+            (Some(_), Some(start), Some(created), Some(modified)) => {
+                after(start, units(created, modified, round), round).to_string()
+            }
             _ => text,
         };
         form.insert("modified".to_owned(), modified.into());
@@ -153,10 +156,12 @@ pub fn scrub(object: &Object, scrub: &Scrub, names: &dyn Names) -> Result<Object
     if !markings.is_empty() {
         form.insert("object_marking_refs".to_owned(), markings.into());
     }
+    let first = original.get("first_observed").and_then(Value::as_str);
     let pass = Pass {
         own: object.id(),
         derived: &derived,
-        created,
+        created: object.created().zip(created),
+        first: first.and_then(|first| Timestamp::parse(first).ok()),
         round,
         names,
     };
@@ -186,6 +191,16 @@ pub fn scrub(object: &Object, scrub: &Scrub, names: &dyn Names) -> Result<Object
         });
     }
     pad(form, scrub.pad_bytes)
+}
+
+/// Started units from one time to another, at least one.
+fn units(from: Timestamp, to: Timestamp, round: i128) -> i128 {
+    let nanos = (to.unix_nanos() - from.unix_nanos()).max(1);
+    (nanos - 1) / round + 1
+}
+
+fn after(time: Timestamp, units: i128, round: i128) -> Timestamp {
+    Timestamp::from_unix_nanos(time.unix_nanos() + units * round)
 }
 
 /// Fills the object up to its bucket.
@@ -243,7 +258,10 @@ enum Passed {
 struct Pass<'a> {
     own: &'a Id,
     derived: &'a Id,
-    created: Option<Timestamp>,
+    /// When the original was created, and the form.
+    created: Option<(Timestamp, Timestamp)>,
+    /// When the original was first observed.
+    first: Option<Timestamp>,
     round: i128,
     names: &'a dyn Names,
 }
@@ -324,13 +342,19 @@ impl Pass<'_> {
                 stix_pattern::write(&stix_pattern::normal(&tokens)).into()
             }
             How::Created => match self.created {
-                Some(created) => created.to_string().into(),
+                Some((_, start)) => start.to_string().into(),
                 None => return Ok(Passed::Gone),
             },
             How::Start | How::End => {
                 let time = Timestamp::parse(text()?).map_err(|_| need("a time is needed here"))?;
-                let round = if how == How::Start { floor } else { ceiling };
-                round(time, self.round).to_string().into()
+                let (Some((created, start)), Some(first)) = (self.created, self.first) else {
+                    return Ok(Passed::Gone);
+                };
+                let mut at = after(start, -units(first, created, self.round), self.round);
+                if how == How::End {
+                    at = after(at, units(first, time, self.round), self.round);
+                }
+                at.to_string().into()
             }
             How::Magnitude => {
                 let count = original

@@ -228,11 +228,15 @@ pub(crate) fn comparison(tokens: &[Token], at: usize) -> Option<(Comparison<'_>,
     Some((comparison, next + 1))
 }
 
+/// What an edit answers: other tokens, nothing, or why it cannot.
+pub(crate) type EditComparison<'e> =
+    dyn FnMut(&Comparison<'_>) -> Result<Option<Vec<Token>>, &'static str> + 'e;
+
 /// Replaces comparisons: `edit` answers with other tokens, with `None` to leave one, or with the
 /// reason why it cannot be changed. `Ok(None)`: nothing changed.
 pub(crate) fn rewrite(
     tokens: &[Token],
-    edit: &mut dyn FnMut(&Comparison<'_>) -> Result<Option<Vec<Token>>, &'static str>,
+    edit: &mut EditComparison<'_>,
 ) -> Result<Option<Vec<Token>>, &'static str> {
     let mut out = Vec::with_capacity(tokens.len());
     let mut changed = false;
