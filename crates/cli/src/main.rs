@@ -81,7 +81,7 @@ enum Command {
     /// Evidence kept against logs that were refused
     Evidence(commands::evidence::Evidence),
     /// This node's own account of every act: look, export with proofs, check
-    Audit(commands::audit::Audit),
+    Audit(Box<commands::audit::Audit>),
     /// Check a log, an accord or a piece of evidence offline, believing nobody
     Verify(verify::Verify),
     /// Explain the effective configuration and what is wrong with it

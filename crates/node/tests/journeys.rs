@@ -359,7 +359,7 @@ async fn a_refused_release_says_why_and_is_accounted_for() {
         refused
             .iter()
             .any(|record| record.objects == [no_one.clone()]
-                && record.who == "aida"
+                && record.who == "operator (says aida)"
                 && record.why.contains("KG"))
     );
     assert!(

@@ -28,7 +28,7 @@ pub(crate) struct Audit {
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Write records with their proofs into a file, for an inspector who believes nobody
-    Export(Export),
+    Export(Box<Export>),
     /// Check an exported file offline; without a file, this node's own audit log, asking partners
     /// what they have witnessed of it
     Verify(Verify),
