@@ -128,7 +128,7 @@ fn the_shipped_cases_come_out_and_reach_every_shipped_rule() {
     for (file, text) in set.cases() {
         let report = policy::authority::test(&authority, file, text).expect("a file of cases");
         let failures: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
-        assert_eq!(failures, [String::new(); 0]);
+        assert!(failures.is_empty(), "{failures:#?}");
         cases += report.cases;
         reached.extend(report.reached);
     }
