@@ -4,7 +4,7 @@
 //! octet may have leading zeros, a sentence may end right behind it. Version numbers of four parts
 //! cannot be told from addresses and count as such.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};

@@ -336,5 +336,5 @@ fn number_host(text: &str) -> Option<ipnet::IpNet> {
         Some(hex) => u32::from_str_radix(hex, 16).ok()?,
         None => host.parse().ok()?,
     };
-    Some(ipnet::IpNet::from(std::net::IpAddr::V4(number.into())))
+    Some(ipnet::IpNet::from(core::net::IpAddr::V4(number.into())))
 }
