@@ -16,6 +16,7 @@ mod admit;
 pub mod authority;
 mod check;
 mod decide;
+mod equivalence;
 mod error;
 mod fault;
 mod limits;
@@ -31,12 +32,14 @@ pub use accord::{
 pub use admit::admissible;
 pub use authority::{Duty, NoDuty};
 pub use decide::{Decision, ReleaseMode, Trigger, decide};
+pub use equivalence::Equivalence;
 pub use error::AccordError;
 pub use fault::PolicyError;
 pub use limits::{
-    ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, GROUPS_MAX, HIDE_MINUTES_MAX,
-    HIDE_PAD_BYTES_MAX, KINDS_MAX, MEMBERS_MAX, NAME_CHARS_MAX, NOTE_BYTES_MAX, PURPOSES_MAX,
-    RETENTION_DAYS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
+    ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, EQUIVALENCE_BYTES_MAX,
+    EQUIVALENCES_MAX, GROUPS_MAX, HIDE_MINUTES_MAX, HIDE_PAD_BYTES_MAX, KINDS_MAX, MEMBERS_MAX,
+    NAME_CHARS_MAX, NOTE_BYTES_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, TITLE_CHARS_MAX,
+    URL_CHARS_MAX,
 };
 pub use outgoing::{
     Change, DiffLine, EXTENSION_PADDING, Finding, FindingKind, LeakRules, Names, Profile, Profiles,

@@ -30,6 +30,12 @@ pub const HIDE_MINUTES_MAX: u32 = 10_080;
 /// others, and more would only fill disks.
 pub const HIDE_PAD_BYTES_MAX: u32 = 65_536;
 
+/// LIMIT: bytes of the equivalence table of a policy set: some thousand terms.
+pub const EQUIVALENCE_BYTES_MAX: usize = 1 << 20;
+
+/// LIMIT: terms of the equivalence table.
+pub const EQUIVALENCES_MAX: usize = 16_384;
+
 /// LIMIT: kinds that one channel or one release mode may list. STIX 2.1 defines about fifty
 /// types; the rest is room for extension types.
 pub const KINDS_MAX: usize = 128;
