@@ -250,10 +250,23 @@ pub(super) async fn list(
             .clamp(1, ADMIN_PAGE_MAX),
     };
     let bodies = wanted.bodies;
+    let clearance = caller.clearance;
     let selects = persons::selects(&asked);
     let (page, found) = node
         .read(move |store| {
-            let page = store.page(&collection, &asked)?;
+            let mut page = store.page(&collection, &asked)?;
+            let next = if page.more {
+                page.records.last().map(|record| record.seq)
+            } else {
+                None
+            };
+            let mut shown = Vec::with_capacity(page.records.len());
+            for record in page.records {
+                if store.label(&record)?.tlp <= clearance {
+                    shown.push(record);
+                }
+            }
+            page.records = shown;
             let found = persons::among(store, &page.records, selects)?;
             let bodies = if bodies {
                 store.bodies(&page.records)?
@@ -268,11 +281,6 @@ pub(super) async fn list(
                     .and_then(|bytes| serde_json::from_slice(bytes).ok());
                 objects.push(info(record, label, object));
             }
-            let next = if page.more {
-                page.records.last().map(|record| record.seq)
-            } else {
-                None
-            };
             Ok((ObjectsPage { objects, next }, found))
         })
         .await?;

@@ -179,10 +179,16 @@ impl From<StoreError> for Fault {
 impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Fault {
         match error {
-            AuthError::Busy | AuthError::Later { .. } => {
+            AuthError::Busy => {
                 let mut fault =
                     Fault::new(StatusCode::TOO_MANY_REQUESTS, "Busy", error.to_string());
                 fault.retry_soon();
+                fault
+            }
+            AuthError::Later { secs } => {
+                let title = "Too many failures";
+                let mut fault = Fault::new(StatusCode::TOO_MANY_REQUESTS, title, error.to_string());
+                fault.headers.push((header::RETRY_AFTER, secs.into()));
                 fault
             }
             AuthError::Store(error) => error.into(),

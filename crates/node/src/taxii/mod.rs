@@ -285,7 +285,8 @@ impl Api {
                 "Your token may not read: make one with the scope read.",
             ));
         }
-        let wanted = Wanted::parse(query, listing.id().as_bytes(), &self.cursors)?;
+        let mut wanted = Wanted::parse(query, listing.id().as_bytes(), &self.cursors)?;
+        wanted.clearance = caller.clearance;
         let object = object
             .map(|text| Id::parse(text).map_err(|_| Fault::missing("object")))
             .transpose()?;

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use model::{Object, Timestamp};
+use model::{Object, Timestamp, Tlp};
 use store::{Collection, Page, Query, Record, Seq, Store, StoreError};
 
 use super::limits::{PAGE_OBJECTS_DEFAULT, VERSIONS_SCANNED_MAX};
@@ -51,13 +51,24 @@ pub(super) fn pick(
         limit: wanted.limit,
     };
     let Versions::Chosen { first, last, at } = &wanted.versions else {
-        let Page { records, more } = store.page(collection, &query)?;
-        let resume = if more {
-            records.last().map(|record| record.seq)
-        } else {
-            None
-        };
-        return Ok(Picked { records, resume });
+        let mut picked = Picked::default();
+        let mut looked_at = 0;
+        loop {
+            let Page { records, more } = store.page(collection, &query)?;
+            query.after = records.last().map(|record| record.seq).or(query.after);
+            looked_at += records.len();
+            for record in records {
+                if cleared(store, &record, wanted.clearance)? {
+                    picked.records.push(record);
+                }
+            }
+            // A page that the clearance emptied is filled from the next one, within bounds.
+            if more && picked.records.is_empty() && looked_at < VERSIONS_SCANNED_MAX {
+                continue;
+            }
+            picked.resume = more.then_some(query.after).flatten();
+            return Ok(picked);
+        }
     };
     let choice = Choice {
         store,
@@ -75,7 +86,8 @@ pub(super) fn pick(
         for record in page.records {
             query.after = Some(record.seq);
             looked_at += 1;
-            let chosen = choice.takes(&record, &mut ends)?;
+            let chosen =
+                choice.takes(&record, &mut ends)? && cleared(store, &record, wanted.clearance)?;
             if chosen && picked.records.len() == wanted.limit {
                 picked.resume = picked.records.last().map(|record| record.seq);
                 return Ok(picked);
@@ -92,6 +104,12 @@ pub(super) fn pick(
             return Ok(picked);
         }
     }
+}
+
+/// Whether somebody with this clearance may see the record. The label is held for its whole class, so
+/// this is a look-up and no evaluation.
+pub(super) fn cleared(store: &Store, record: &Record, clearance: Tlp) -> Result<bool, StoreError> {
+    Ok(clearance == Tlp::Red || store.label(record)?.tlp <= clearance)
 }
 
 /// Which versions are chosen.

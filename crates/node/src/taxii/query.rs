@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use model::{Id, Timestamp};
+use model::{Id, Timestamp, Tlp};
 use store::Seq;
 
 use super::cursor::Cursors;
@@ -28,6 +28,8 @@ pub(super) struct Wanted {
     pub(super) versions: Versions,
     /// False when only STIX versions are asked for that no object here has.
     pub(super) stix_21: bool,
+    /// Only what is labelled up to this level: the caller's clearance.
+    pub(super) clearance: Tlp,
 }
 
 /// Which versions of each object.
@@ -68,6 +70,7 @@ impl Wanted {
             kinds: Vec::new(),
             versions: Versions::Last,
             stix_21: true,
+            clearance: Tlp::Red,
         };
         let mut seen: Vec<Name> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -15,7 +15,7 @@ use store::{Collection, Record, Store, StoreError};
 use super::fault::Fault;
 use super::limits::{PAGE_ATTEMPTS_MAX, PAGE_BYTES_MAX, PAGE_STEP_OBJECTS};
 use super::media::STIX;
-use super::pick::{Picked, pick, version};
+use super::pick::{Picked, cleared, pick, version};
 use super::query::Wanted;
 use super::reply;
 use super::{Api, Listing, blocking};
@@ -51,8 +51,9 @@ pub(super) async fn page(
         let _turn = turn;
         let (store, collection) = (api.host.store(), listing.collection());
         if let Some(id) = object {
-            if store.latest(collection, &id)?.is_none() {
-                return Err(Fault::missing("object"));
+            match store.latest(collection, &id)? {
+                Some(record) if cleared(store, &record, wanted.clearance)? => {}
+                _ => return Err(Fault::missing("object")),
             }
             wanted.ids = vec![id];
             wanted.kinds.clear();

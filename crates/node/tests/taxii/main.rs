@@ -24,7 +24,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use kurultai_node::Clock;
 use kurultai_node::admin::types::TokenRequest;
-use kurultai_node::auth::{Auth, Caller, UserChange};
+use kurultai_node::auth::{Auth, Caller, Proof, Scope, UserChange};
 use kurultai_node::taxii::{Host, Listing};
 use model::{Label, Object};
 use policy::Duty;
@@ -124,7 +124,7 @@ impl World {
         for (name, duties) in [
             ("reader", &[][..]),
             ("writer", &[Duty::Analyst]),
-            ("operator", &[Duty::Operator]),
+            ("operator", &[Duty::Analyst, Duty::Operator]),
         ] {
             world.user(name, duties, &[]);
         }
@@ -176,9 +176,19 @@ impl World {
     }
 
     fn token(&self, name: &str) -> String {
-        let request = TokenRequest::default();
-        let made = self.auth.issue_token(&Caller::socket(), name, &request);
-        made.unwrap().token
+        // As the person, who alone can make a token of every duty they have.
+        let person = self.auth.caller(name, Proof::Passkey).unwrap();
+        let duties = person.duties.clone();
+        let all = Scope::ALL.into_iter();
+        let held = all.filter(|scope| scope.duty().is_none_or(|duty| duties.contains(&duty)));
+        let request = TokenRequest {
+            scopes: Some(held.collect()),
+            ..TokenRequest::default()
+        };
+        self.auth
+            .issue_token(&person, name, &request)
+            .unwrap()
+            .token
     }
 
     /// A GET by the reader.

@@ -1,8 +1,12 @@
 //! Who is let in, and when a change takes effect.
 
+mod rights;
+mod sign_in;
+mod tokens;
+
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use axum::http::HeaderValue;
 use base64::Engine;
@@ -19,6 +23,7 @@ struct World {
     auth: Arc<Auth>,
     now: Arc<AtomicI64>,
     written: Arc<Mutex<Vec<String>>>,
+    full: Arc<AtomicBool>,
     _dir: tempfile::TempDir,
 }
 
@@ -31,9 +36,16 @@ fn world() -> World {
     });
     let store = Store::open(dir.path(), Options::new(clock.as_fn())).unwrap();
     let written = Arc::new(Mutex::new(Vec::new()));
+    let full = Arc::new(AtomicBool::new(false));
     let book: Book = Arc::new({
         let written = written.clone();
+        let full = full.clone();
         move |record: AuditRecord| {
+            if full.load(Ordering::Relaxed) {
+                return Err(StoreError::Full {
+                    what: "the audit log".into(),
+                });
+            }
             written
                 .lock()
                 .unwrap()
@@ -45,11 +57,79 @@ fn world() -> World {
         auth: Arc::new(Auth::new(store, clock, &[7; 32], book)),
         now,
         written,
+        full,
         _dir: dir,
     }
 }
 
+/// The password that [`World::enrolled`] sets.
+const OWN: &str = "five blue horses graze";
+
 impl World {
+    /// A user who has set their own password.
+    fn enrolled(&self, name: &str, duties: &[Duty]) {
+        let change = UserChange {
+            duties: Some(duties.iter().copied().collect()),
+            ..UserChange::default()
+        };
+        let invited = self.auth.invite(&operator(), name, &change, None).unwrap();
+        self.auth
+            .redeem(name, &invited.code, Redeem::Password(OWN.into()))
+            .unwrap();
+    }
+
+    /// Sets up one-time codes; answers with their secret and the recovery codes.
+    async fn with_codes(&self, name: &str) -> (String, Vec<String>) {
+        let caller = self.auth.caller(name, Proof::Password).unwrap();
+        let new = self.auth.new_totp(&caller).unwrap();
+        let code = self.code(&new.secret);
+        (new.secret, self.auth.confirm_totp(&caller, &code).unwrap())
+    }
+
+    /// What an authenticator shows now.
+    fn code(&self, secret: &str) -> String {
+        totp::code_at(secret, self.auth.clock.secs())
+    }
+
+    /// The ticket that the right password gives somebody with one-time codes.
+    async fn ticket(&self, name: &str) -> String {
+        match self
+            .auth
+            .sign_in(name, OWN.as_bytes(), &home())
+            .await
+            .unwrap()
+        {
+            SignIn::CodeNeeded { ticket } => ticket,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn by(&self, name: &str, password: &str) -> Result<Arc<Caller>, AuthError> {
+        let header = basic(name, password);
+        self.auth.authenticate(Some(&header), &home()).await
+    }
+
+    async fn change(&self, name: &str, old: &str, new: &str) -> Result<(), AuthError> {
+        self.auth
+            .change_password(name, old, None, new, &home())
+            .await
+    }
+
+    fn written(&self) -> Vec<String> {
+        self.written.lock().unwrap().clone()
+    }
+
+    fn disk_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    /// Waits until what was given to the store without waiting is done.
+    fn settle(&self) {
+        let key = "settled".into();
+        let put = store::Command::Put { key, value: None };
+        self.auth.store.execute(put).unwrap();
+    }
+
     fn user(&self, name: &str, password: &str) {
         let change = UserChange {
             password: Some(password.into()),
@@ -76,6 +156,11 @@ impl World {
 
 fn operator() -> Caller {
     Caller::socket()
+}
+
+/// No duties but the user's own.
+fn none() -> std::collections::BTreeSet<Duty> {
+    Default::default()
 }
 
 fn home() -> Source {
