@@ -13,6 +13,7 @@ pub use manifest::{Manifest, SetError, SignedPolicy};
 
 use crate::authority::limits::{FILE_BYTES_MAX, FILES_MAX, PATH_BYTES_MAX};
 use crate::authority::{Authority, Rules, Version};
+use crate::equivalence::Equivalence;
 use crate::fault::PolicyError;
 use crate::outgoing::{LeakRules, Profiles};
 
@@ -59,6 +60,7 @@ pub struct PolicySet {
     rules: Arc<Rules>,
     profiles: Arc<Profiles>,
     leak_rules: Arc<LeakRules>,
+    equivalence: Arc<Equivalence>,
     hash: [u8; 32],
 }
 
@@ -94,12 +96,17 @@ impl PolicySet {
             Some(text) => LeakRules::parse(text)?,
             None => LeakRules::default(),
         };
+        let equivalence = match named("equivalence.toml") {
+            Some(text) => Equivalence::parse(text)?,
+            None => Equivalence::default(),
+        };
         let hash = digest(&files);
         Ok(PolicySet {
             files,
             rules,
             profiles: Arc::new(profiles),
             leak_rules: Arc::new(leak_rules),
+            equivalence: Arc::new(equivalence),
             hash,
         })
     }
@@ -143,6 +150,12 @@ impl PolicySet {
     /// The leak rules of `leak.toml`; the program's own when the set does not have it.
     pub fn leak_rules(&self) -> &Arc<LeakRules> {
         &self.leak_rules
+    }
+
+    /// What foreign markings mean here, by `equivalence.toml`; without it, only what is understood
+    /// anyway.
+    pub fn equivalence(&self) -> &Arc<Equivalence> {
+        &self.equivalence
     }
 
     /// SHA-256 over the names, sizes and hashes of all files: the lines of its manifest.
