@@ -73,6 +73,9 @@ enum Command {
     /// Draft, sign, show, check and install accords
     #[command(subcommand)]
     Accord(commands::accord::Accord),
+    /// Explain labels, and bring them from and to ADatP-4774, MISP tags and STIX
+    #[command(subcommand)]
+    Label(commands::label::LabelCommand),
     /// Partners: who they are and how pulling from them goes
     #[command(subcommand)]
     Peer(commands::peer::Peer),
@@ -149,6 +152,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Withdraw(command) => command.run().await,
             Command::Request(command) => command.run().await,
             Command::Accord(command) => command.run().await,
+            Command::Label(command) => command.run(),
             Command::Peer(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Evidence(command) => command.run().await,

@@ -34,6 +34,8 @@ smoke! {
     log_witness = "../../../fuzz/bodies/log_witness.rs";
     model_bundle = "../../../fuzz/bodies/model_bundle.rs";
     model_canonical = "../../../fuzz/bodies/model_canonical.rs";
+    model_label = "../../../fuzz/bodies/model_label.rs";
+    model_nato = "../../../fuzz/bodies/model_nato.rs";
     policy_accord = "../../../fuzz/bodies/policy_accord.rs";
     policy_admit = "../../../fuzz/bodies/policy_admit.rs";
     policy_cases = "../../../fuzz/bodies/policy_cases.rs";

@@ -8,6 +8,7 @@ pub(crate) mod draft;
 pub(crate) mod evidence;
 pub(crate) mod index;
 pub(crate) mod init;
+pub(crate) mod label;
 pub(crate) mod objects;
 pub(crate) mod peer;
 pub(crate) mod release;
