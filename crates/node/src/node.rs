@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use model::{Label, Object, Releasable, Timestamp};
+use model::{Label, Object, Timestamp};
 use policy::Member;
 use store::{Command, Event, Options, Outcome, Reply, Store, StoreError};
 use sync::tls::Pins;
@@ -465,9 +465,7 @@ impl Node {
 
     /// A label with this member in its releasable-to set.
     fn with_own_code(&self, mut label: Label) -> Label {
-        if let Releasable::Members(members) = &mut label.releasable_to {
-            members.insert(self.config.code.clone());
-        }
+        label.releasable_to = label.releasable_to.including(&self.config.code);
         label
     }
 }

@@ -182,6 +182,39 @@ async fn nobody_joins_a_channel_whose_past_was_not_released_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_a_group_does_not_get_what_was_released_to_it_before() {
+    let (kz, kg, uz) = (
+        prepare("KZ", "").await,
+        prepare("KG", "").await,
+        prepare("UZ", "").await,
+    );
+    let all = [&kz.member, &kg.member, &uz.member].map(Clone::clone);
+    let members: Vec<_> = all.iter().collect();
+    let draft = |codes: &[&str]| {
+        let codes: std::collections::BTreeSet<String> =
+            codes.iter().map(|code| (*code).to_owned()).collect();
+        let mut channel = channel("alerts", &["KZ", "KG"]);
+        channel.members = codes.clone();
+        let mut draft = accord(&members, vec![channel]).accord().clone();
+        draft.groups.push(policy::Group {
+            name: "east".to_owned(),
+            members: codes,
+        });
+        draft
+    };
+    let first = ratified_text(&[&kz, &kg], draft(&["KZ", "KG"]));
+    let kz = kz.start(Some(&first)).await;
+    kz.add(&bundle(&[indicator(1, "")]), "TLP:GREEN//REL @steppe/east")
+        .await;
+    kz.release("steppe/alerts", &[&indicator_id(1)]).await;
+    // With UZ in the group, the label would let it have the entry; it was not released to UZ.
+    let wider = next(&kz, draft(&["KZ", "KG", "UZ"]), &[]);
+    let refused = kz.node.offer_accord(wider, true, "aida").await;
+    let why = refused.err().expect("refused").to_string();
+    assert!(why.contains("entry 0"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_code_means_what_the_accord_at_hand_says() {
     let (kz, kg, other) = (
         prepare("KZ", "").await,

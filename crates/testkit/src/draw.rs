@@ -37,23 +37,43 @@ pub fn revision(of: &Object, rng: &mut Rng, now: Timestamp) -> Object {
     )
 }
 
-/// A label for intake: any level, everyone or some of `codes`, sometimes exercise or caveats.
+/// The groups of random accords, and one that no accord has.
+const GROUPS: [&str; 3] = ["@steppe/east", "@steppe/west", "@steppe/nowhere"];
+
+/// A label for intake: any level, everyone or some of `codes`, sometimes groups, exclusions,
+/// exercise or caveats.
 pub fn label(rng: &mut Rng, codes: &[&str]) -> Label {
     let caveats: &[&str] = &["ORCON", "NOFORN"];
     let tlp = *rng.pick(&LEVELS);
-    let releasable_to = match rng.below(4) {
+    let some_codes =
+        |rng: &mut Rng| names(&rng.some(codes).into_iter().copied().collect::<Vec<_>>());
+    let releasable_to = match rng.below(6) {
         0 => Releasable::Everyone,
         1 => Releasable::Members(names(codes)),
-        _ => Releasable::Members(
-            rng.some(codes)
-                .into_iter()
-                .map(|c| (*c).to_owned())
-                .collect(),
-        ),
+        2 => {
+            let mut one = some_codes(rng);
+            one.insert((*rng.pick(&GROUPS)).to_owned());
+            Releasable::Members(one)
+        }
+        3 => {
+            let mut both = [some_codes(rng), some_codes(rng)];
+            for clause in &mut both {
+                clause.insert((*rng.pick(&GROUPS)).to_owned());
+            }
+            Releasable::all_of(both)
+        }
+        _ => Releasable::Members(some_codes(rng)),
     };
     let mut label = Label::new(tlp, releasable_to);
     if rng.one_in(4) {
         label.caveats = names(caveats);
+    }
+    if rng.one_in(8) {
+        let excluded = match rng.below(2) {
+            0 => *rng.pick(codes),
+            _ => *rng.pick(&GROUPS),
+        };
+        label.not_releasable_to = names(&[excluded]);
     }
     label.exercise = rng.one_in(4);
     label

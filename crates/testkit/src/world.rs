@@ -9,7 +9,7 @@ use log::note::{KeyKind, SigningKey};
 use log::{Action, Checkpoint, Entry};
 use model::{Groups, Hash, Label, Object, Releasable, Timestamp, Tlp};
 use policy::{
-    Accord, Attribution, Channel, Kinds, Member, Obligations, Role, SignedAccord, Subject,
+    Accord, Attribution, Channel, Group, Kinds, Member, Obligations, Role, SignedAccord, Subject,
     Withheld, releasable,
 };
 use store::{
@@ -133,7 +133,18 @@ pub fn random_accord(rng: &mut Rng) -> Accord {
     let mut drill = channel("drill", codes);
     drill.exercise = true;
     channels.push(drill);
-    accord(codes, channels)
+    let mut accord = accord(codes, channels);
+    for name in ["east", "west"] {
+        let mut members = rng.some(codes);
+        if members.is_empty() {
+            members = vec![&codes[0]];
+        }
+        accord.groups.push(Group {
+            name: name.to_owned(),
+            members: members.into_iter().map(|code| (*code).to_owned()).collect(),
+        });
+    }
+    accord
 }
 
 /// I1 and I9 in other words than `policy` has for them: whether an object of this label and kind

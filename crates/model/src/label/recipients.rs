@@ -110,6 +110,22 @@ impl Releasable {
         }
     }
 
+    /// The same and this member, in every clause.
+    #[must_use]
+    pub fn including(&self, code: &str) -> Releasable {
+        match self {
+            Releasable::Everyone => Releasable::Everyone,
+            Releasable::AllOf(none) if none.is_empty() => {
+                Releasable::all_of([[code.to_owned()].into()])
+            }
+            several => Releasable::all_of(several.clauses().map(|clause| {
+                let mut clause = clause.clone();
+                clause.insert(code.to_owned());
+                clause
+            })),
+        }
+    }
+
     /// Those that both allow.
     #[must_use]
     pub fn intersect(&self, other: &Releasable) -> Releasable {

@@ -192,6 +192,27 @@ fn what_cannot_be_resolved_withholds() {
 }
 
 #[test]
+fn a_member_is_added_to_every_clause() {
+    let with = |text: &str| {
+        let label = label(text);
+        Label::new(Tlp::Red, label.releasable_to.including("KZ")).to_string()
+    };
+    for (text, wide) in [
+        ("TLP:RED", "TLP:RED//REL KZ"),
+        ("TLP:RED//REL *", "TLP:RED//REL *"),
+        ("TLP:RED//REL UZ", "TLP:RED//REL KZ,UZ"),
+        (
+            "TLP:RED//REL @a/b & @a/c,UZ",
+            "TLP:RED//REL @a/b,KZ & @a/c,KZ,UZ",
+        ),
+    ] {
+        assert_eq!(with(text), wide);
+    }
+    let none = Releasable::AllOf(BTreeSet::new());
+    assert_eq!(none.including("KZ"), label("TLP:RED//REL KZ").releasable_to);
+}
+
+#[test]
 fn a_label_expires_at_its_instant() {
     let timed = label("TLP:CLEAR//EXPIRES 2026-12-01T00:00:00Z");
     let at = |text: &str| Timestamp::parse(text).expect(text);
