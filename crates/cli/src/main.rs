@@ -70,6 +70,12 @@ enum Command {
     /// Ask other members for information, and answer what they ask
     #[command(subcommand)]
     Request(commands::request::Request),
+    /// Releases that wait for people: look at what would leave, approve, decline
+    #[command(subcommand)]
+    Approvals(commands::approvals::Approvals),
+    /// The national policy: what is in force, tests, what a change would do, activation
+    #[command(subcommand)]
+    Policy(commands::policy::Policy),
     /// Draft, sign, show, check and install accords
     #[command(subcommand)]
     Accord(commands::accord::Accord),
@@ -151,6 +157,8 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Release(command) => command.run().await,
             Command::Withdraw(command) => command.run().await,
             Command::Request(command) => command.run().await,
+            Command::Approvals(command) => command.run().await,
+            Command::Policy(command) => command.run().await,
             Command::Accord(command) => command.run().await,
             Command::Label(command) => command.run(),
             Command::Peer(command) => command.run().await,

@@ -227,6 +227,13 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(text: D) -> Result<Timestamp, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(text)?;
+        Timestamp::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

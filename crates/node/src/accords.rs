@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use log::note::SigningKey;
-use policy::{InForce, Member, Role, SignedAccord};
+use model::Timestamp;
+use policy::{Hide, InForce, Member, Role, SignedAccord};
 use store::{Command, LogName, Store};
 
 use crate::error::NodeError;
@@ -62,6 +63,36 @@ impl Channel {
     /// The log of member `origin` for this channel.
     pub fn log(&self, origin: &str) -> LogName {
         LogName::new(&self.accord.accord().name, &self.name, origin)
+    }
+
+    /// Whether the channel hides where things come from (I7).
+    pub fn hides(&self) -> bool {
+        self.hiding().is_some()
+    }
+
+    /// How the channel hides where things come from, if it does.
+    pub fn hiding(&self) -> Option<Hide> {
+        self.accord.accord().channel(&self.name)?.hiding()
+    }
+
+    /// A time as an entry of this channel may state it.
+    pub fn rounded(&self, now: Timestamp) -> Timestamp {
+        match self.hiding() {
+            Some(hide) => crate::release::forms::floor(now, hide.round_minutes),
+            None => now,
+        }
+    }
+
+    /// The channel into which this member publishes what arrives here, if the accord makes it the
+    /// delegate.
+    pub fn publishes_into(&self, me: &str) -> Option<String> {
+        let delegate = self
+            .accord
+            .accord()
+            .channel(&self.name)?
+            .delegate
+            .as_ref()?;
+        (delegate.member == me).then(|| format!("{}/{}", self.accord.accord().name, delegate.into))
     }
 
     /// Which policy decides here: the accord's name, version and the start of its digest.
@@ -215,6 +246,11 @@ impl Accords {
     /// Every accord: those that count here, then those that wait for this member's ratification.
     pub fn all(&self) -> impl Iterator<Item = &Arc<SignedAccord>> {
         self.held.values().chain(self.next.values())
+    }
+
+    /// The accords that count here, without those that wait for this member's ratification.
+    pub fn held(&self) -> impl Iterator<Item = &Arc<SignedAccord>> {
+        self.held.values()
     }
 
     /// The channel, if it is in force and member `code` is among those in force.

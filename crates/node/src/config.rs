@@ -11,10 +11,12 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ::policy::{Kinds, ReleaseMode};
 use model::{Label, Tlp};
-use policy::{Kinds, ReleaseMode};
 use serde::Deserialize;
 
+pub use self::policy::Policy;
+use self::policy::RawPolicy;
 use crate::error::NodeError;
 use crate::limits::{ADD_BODY_BYTES_MAX, CONFIG_BYTES_MAX};
 use people::RawPeople;
@@ -54,6 +56,8 @@ pub struct Config {
     pub limits: Limits,
     /// How people reach this node and prove who they are.
     pub people: People,
+    /// What the nation's own rules need to know about the node.
+    pub policy: Policy,
 }
 
 /// Paths of a certificate chain and its private key, both PEM.
@@ -131,6 +135,8 @@ struct Raw {
     limits: Limits,
     #[serde(default)]
     people: RawPeople,
+    #[serde(default)]
+    policy: RawPolicy,
 }
 
 #[derive(Deserialize)]
@@ -327,7 +333,7 @@ pub(crate) fn tlp_word(tlp: Tlp) -> &'static str {
     }
 }
 
-fn tlp_of(word: &str) -> Option<Tlp> {
+pub(crate) fn tlp_of(word: &str) -> Option<Tlp> {
     [
         Tlp::Clear,
         Tlp::Green,
@@ -362,7 +368,7 @@ impl Raw {
         }
         let domain = &self.member.domain;
         let domain_ok = !domain.is_empty()
-            && domain.len() <= policy::DOMAIN_CHARS_MAX
+            && domain.len() <= ::policy::DOMAIN_CHARS_MAX
             && domain.split('.').all(|part| {
                 !part.is_empty()
                     && part
@@ -375,11 +381,12 @@ impl Raw {
                 "must be a DNS name in lower case, such as \"kz.example\"",
             ));
         }
-        if self.member.name.is_empty() || self.member.name.chars().count() > policy::TITLE_CHARS_MAX
+        if self.member.name.is_empty()
+            || self.member.name.chars().count() > ::policy::TITLE_CHARS_MAX
         {
             return Err(wrong(
                 "member.name",
-                format!("must have 1 to {} characters", policy::TITLE_CHARS_MAX),
+                format!("must have 1 to {} characters", ::policy::TITLE_CHARS_MAX),
             ));
         }
         let address = |key: &str, text: &str| {
@@ -431,8 +438,10 @@ impl Raw {
             release.push(rule);
         }
         let people = self.people.check(data, self.national_tls.is_some())?;
+        let policy = self.policy.check()?;
         Ok(Config {
             people,
+            policy,
             code: self.member.code,
             name: self.member.name,
             domain: self.member.domain,
@@ -515,6 +524,7 @@ impl RawRelease {
 
 mod explain;
 mod people;
+mod policy;
 
 #[cfg(test)]
 mod tests;

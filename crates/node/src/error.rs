@@ -52,6 +52,11 @@ pub enum NodeError {
         /// What was named.
         what: String,
     },
+    /// The caller may not do this.
+    Denied {
+        /// Why, and what would do.
+        why: String,
+    },
     /// The request is larger than allowed.
     TooLarge {
         /// Bytes allowed.
@@ -71,6 +76,8 @@ pub enum ErrorClass {
     Request,
     /// What was named does not exist.
     Unknown,
+    /// The caller may not do it.
+    Denied,
     /// The request contradicts what is held.
     Conflict,
     /// The request is too large.
@@ -115,6 +122,7 @@ impl NodeError {
         match self {
             NodeError::Request { .. } => ErrorClass::Request,
             NodeError::Unknown { .. } => ErrorClass::Unknown,
+            NodeError::Denied { .. } => ErrorClass::Denied,
             NodeError::Accord { .. } => ErrorClass::Conflict,
             NodeError::TooLarge { .. } => ErrorClass::TooLarge,
             NodeError::Store(
@@ -146,7 +154,7 @@ impl fmt::Display for NodeError {
             NodeError::Key { path, why } => write!(f, "{}: {why}", path.display()),
             NodeError::Io { what, cause } => write!(f, "{what}: {cause}"),
             NodeError::Store(error) => write!(f, "{error}"),
-            NodeError::Accord { why } => write!(f, "{why}"),
+            NodeError::Accord { why } | NodeError::Denied { why } => write!(f, "{why}"),
             NodeError::Request { why, .. } => write!(f, "{why}"),
             NodeError::Unknown { what } => write!(f, "there is no {what} here"),
             NodeError::TooLarge { max } => write!(

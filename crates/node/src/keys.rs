@@ -39,6 +39,8 @@ pub struct Keys {
     root: Option<SigningKey>,
     root_public: VerifierKey,
     witness_public: VerifierKey,
+    policy: Option<SigningKey>,
+    policy_public: Option<VerifierKey>,
     log: SigningKey,
     log_pq: SigningKey,
     witness: Arc<[SigningKey]>,
@@ -70,10 +72,16 @@ impl Keys {
                     error,
                 )
             })?;
-        for (role, kind) in ROLES {
-            let path = secret_path(config, role);
+        let roles =
+            ROLES.map(|(role, kind)| (file_stem(role), role.key_name(&config.domain), kind));
+        let policy = (
+            POLICY_STEM,
+            policy_key_name(&config.domain),
+            KeyKind::Ed25519,
+        );
+        for (stem, name, kind) in roles.into_iter().chain([policy]) {
+            let path = config.keys.join(format!("{stem}.key"));
             let seed: [u8; 32] = random()?;
-            let name = role.key_name(&config.domain);
             let key =
                 SigningKey::from_seed(kind, &name, seed).map_err(|error| bad(&path, &error))?;
             let public = key.verifier();
@@ -90,7 +98,7 @@ impl Keys {
                 0o600,
             )?;
             write_new(
-                &public_path(config, role),
+                &config.keys.join(format!("{stem}.vkey")),
                 format!("{public}\n").as_bytes(),
                 0o644,
             )?;
@@ -134,6 +142,7 @@ impl Keys {
                 why: "is not the public half of this member's root key; restore both files from the same backup".into(),
             });
         }
+        let (policy, policy_public) = load_policy(config)?;
         let certificate = read(&config.keys.join(TLS_CERTIFICATE_FILE), false)?;
         let tls_path = config.keys.join(TLS_KEY_FILE);
         let tls_key = read(&tls_path, true)?;
@@ -142,6 +151,8 @@ impl Keys {
             witness_public: witness.verifier().clone(),
             root,
             root_public,
+            policy,
+            policy_public,
             log: read_secret(config, Role::Log, KeyKind::Ed25519)?,
             log_pq: read_secret(config, Role::LogPq, KeyKind::MlDsa44)?,
             witness: [witness].into(),
@@ -170,6 +181,17 @@ impl Keys {
     /// The root key, where its secret is on this machine.
     pub fn root(&self) -> Option<&SigningKey> {
         self.root.as_ref()
+    }
+
+    /// The key that signs policy sets, where its secret is on this machine.
+    pub fn policy(&self) -> Option<&SigningKey> {
+        self.policy.as_ref()
+    }
+
+    /// The public half of the key that must have signed a policy set. Nodes that were made before
+    /// there was one have none until the operator puts `policy.vkey` into the keys folder.
+    pub fn policy_public(&self) -> Option<&VerifierKey> {
+        self.policy_public.as_ref()
     }
 
     /// The keys that cosign partners' checkpoints.
@@ -260,6 +282,49 @@ pub fn random<const N: usize>() -> Result<[u8; N], NodeError> {
         what: format!("the system's random generator ({error})"),
     })?;
     Ok(bytes)
+}
+
+/// The policy key's files: `policy.key` and `policy.vkey`.
+const POLICY_STEM: &str = "policy";
+
+/// The name of a member's policy key.
+fn policy_key_name(domain: &str) -> String {
+    format!("{domain}/policy")
+}
+
+/// The policy key's two halves, each of which may be absent.
+fn load_policy(config: &Config) -> Result<(Option<SigningKey>, Option<VerifierKey>), NodeError> {
+    let public_file = config.keys.join(format!("{POLICY_STEM}.vkey"));
+    if !public_file.exists() {
+        return Ok((None, None));
+    }
+    let text = read(&public_file, false)?;
+    let public = VerifierKey::parse(String::from_utf8_lossy(&text).trim())
+        .map_err(|error| bad(&public_file, &error))?;
+    let name = policy_key_name(&config.domain);
+    let secret_file = config.keys.join(format!("{POLICY_STEM}.key"));
+    let secret = match secret_file.exists() {
+        true => Some(read_secret_file(&secret_file, &name, KeyKind::Ed25519)?),
+        false => None,
+    };
+    let differs = secret
+        .as_ref()
+        .is_some_and(|secret| *secret.verifier() != public);
+    if differs || public.name() != name {
+        return Err(NodeError::Key {
+            path: public_file,
+            why: "is not the public half of this member's policy key; restore both files from the same backup".into(),
+        });
+    }
+    Ok((secret, Some(public)))
+}
+
+/// Reads a policy key that is kept elsewhere, from its secret file.
+///
+/// # Errors
+/// When the file is missing, damaged, readable by others, or not a policy key.
+pub fn read_policy_key(path: &Path, domain: &str) -> Result<SigningKey, NodeError> {
+    read_secret_file(path, &policy_key_name(domain), KeyKind::Ed25519)
 }
 
 const ROLES: [(Role, KeyKind); 4] = [
@@ -354,7 +419,12 @@ fn read(path: &Path, secret: bool) -> Result<Vec<u8>, NodeError> {
 }
 
 fn read_secret(config: &Config, role: Role, kind: KeyKind) -> Result<SigningKey, NodeError> {
-    let path = secret_path(config, role);
+    let expected = role.key_name(&config.domain);
+    read_secret_file(&secret_path(config, role), &expected, kind)
+}
+
+fn read_secret_file(path: &Path, expected: &str, kind: KeyKind) -> Result<SigningKey, NodeError> {
+    let path = path.to_owned();
     let damaged = || NodeError::Key {
         path: path.clone(),
         why: "is damaged; restore it from a backup".into(),
@@ -370,7 +440,6 @@ fn read_secret(config: &Config, role: Role, kind: KeyKind) -> Result<SigningKey,
         (Some(name), Some(id), Some(data)) => (name, id, data),
         _ => return Err(damaged()),
     };
-    let expected = role.key_name(&config.domain);
     if name != expected {
         return Err(NodeError::Key {
             path: path.clone(),

@@ -13,6 +13,7 @@
 
 pub mod accords;
 pub mod admin;
+pub mod approvals;
 pub mod audit;
 pub mod auth;
 pub mod clock;
@@ -27,6 +28,7 @@ mod members;
 mod metrics;
 mod node;
 pub mod peers;
+pub mod policies;
 mod problem;
 mod pull;
 mod reads;
@@ -34,6 +36,7 @@ pub mod release;
 mod requests;
 pub mod serve;
 pub mod taxii;
+mod whatif;
 
 pub use clock::Clock;
 pub use config::{CONFIG_FILE, Config};

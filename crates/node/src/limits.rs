@@ -184,3 +184,23 @@ const _: () = assert!(AUDIT_IDS_MAX * 110 < AUDIT_RECORD_BYTES_MAX);
 const _: () = assert!(MEMBER_CONNECTIONS_EACH_MAX < MEMBER_CONNECTIONS_MAX);
 const _: () = assert!(HANDSHAKES_EACH_MAX < HANDSHAKES_MAX);
 const _: () = assert!(ADMIN_PAGE_DEFAULT <= ADMIN_PAGE_MAX);
+
+/// LIMIT: objects that one container may hold, directly and through the containers in it, for its
+/// label to be known; one with more is for nobody.
+pub const CONTAINER_PARTS_MAX: usize = 50_000;
+
+/// LIMIT: hours for which people can approve what was proposed.
+pub const PROPOSAL_HOURS: u64 = 72;
+
+/// Seconds between looks at what ends without an event: windows and proposals.
+pub const TEND_SECS: u64 = 15;
+
+/// LIMIT: bytes of a request that carries a whole policy set as JSON.
+pub const POLICY_BODY_BYTES_MAX: usize = 16 << 20;
+
+/// LIMIT: proposals that wait for approval at one time; past that, releases that need one are
+/// refused until people have decided.
+pub const PROPOSALS_OPEN_MAX: usize = 500;
+
+/// LIMIT: proposals kept after they ended, for people to look at; the audit log has them all.
+pub const PROPOSALS_ENDED_MAX: usize = 500;

@@ -14,7 +14,7 @@ use model::{Label, Object, Timestamp};
 use policy::Member;
 use store::{Command, Event, Options, Outcome, Reply, Store, StoreError};
 use sync::tls::Pins;
-use tokio::sync::{RwLock as Steady, RwLockReadGuard, broadcast, watch};
+use tokio::sync::{Mutex, RwLock as Steady, RwLockReadGuard, RwLockWriteGuard, broadcast, watch};
 
 use crate::accords::{Accords, Channel, Offered, newly_shown};
 use crate::admin::types::AuditRecord;
@@ -27,6 +27,7 @@ use crate::keys::Keys;
 use crate::limits::EVENTS_KEPT;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
+use crate::policies::InForce;
 use crate::pull::Turns;
 use crate::reads::Reads;
 use crate::requests::Requests;
@@ -41,6 +42,13 @@ pub struct Node {
     started: Timestamp,
     store: Store,
     accords: RwLock<Arc<Accords>>,
+    policy: RwLock<Arc<InForce>>,
+    /// The key of the ids of outgoing forms.
+    forms_key: [u8; 32],
+    /// Read while objects are taken in; written to while what was approved is released.
+    intake: Steady<()>,
+    /// One approval at a time.
+    approvals_turn: Mutex<()>,
     collections: RwLock<Arc<[Listing]>>,
     /// Written to while the accords change; read for as long as they must not.
     accords_change: Steady<()>,
@@ -83,6 +91,8 @@ impl Node {
         let options = change(Options::new(clock.as_fn()).cache_bytes(config.limits.cache_bytes));
         let store = Store::open(&config.data, options)?;
         let accords = Accords::load(&store)?;
+        let policy = InForce::load(&store, keys.policy_public())?;
+        let forms_key = crate::release::forms::load_key(&store)?;
         let me = keys.member_entry(&config);
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let sender = events.clone();
@@ -93,6 +103,10 @@ impl Node {
             collections: RwLock::new(listings(&accords, &config)),
             pins: Pins::new(accords.pins(&config.code)),
             accords: RwLock::new(Arc::new(accords)),
+            policy: RwLock::new(Arc::new(policy)),
+            forms_key,
+            intake: Steady::new(()),
+            approvals_turn: Mutex::new(()),
             accords_change: Steady::new(()),
             accords_changed: watch::Sender::new(0),
             auth: Arc::new(Auth::new(
@@ -165,6 +179,7 @@ impl Node {
     ) -> Result<Vec<Outcome>, StoreError> {
         self.begin_automation().await?;
         let label = self.with_own_code(label);
+        let _open = self.intake.read().await;
         let record = AuditRecord {
             what: "add".into(),
             who: who.to_owned(),
@@ -275,7 +290,37 @@ impl Node {
         reason.map_or(Ok(()), |reason| Err(NodeError::accord(reason)))
     }
 
-    /// Keeps the accords as they are until the guard is dropped.
+    /// Held while what decides is changed.
+    pub(crate) async fn changing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.accords_change.write().await
+    }
+
+    /// The intake, to be stopped for the moment of an approved release.
+    pub(crate) fn intake(&self) -> &Steady<()> {
+        &self.intake
+    }
+
+    /// The turn of approvals; taken after [`Node::steady`], never before.
+    pub(crate) fn approvals_turn(&self) -> &Mutex<()> {
+        &self.approvals_turn
+    }
+
+    /// The key of the ids of outgoing forms.
+    pub(crate) fn forms_key(&self) -> &[u8; 32] {
+        &self.forms_key
+    }
+
+    /// The national policy in force.
+    pub fn policy(&self) -> Arc<InForce> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets another policy decide, which is durable already.
+    pub(crate) fn set_policy(&self, next: Arc<InForce>) {
+        *write(&self.policy) = next;
+    }
+
+    /// Keeps the accords and the policy as they are until the guard is dropped.
     pub(crate) async fn steady(&self) -> RwLockReadGuard<'_, ()> {
         self.accords_change.read().await
     }

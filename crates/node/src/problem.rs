@@ -77,6 +77,7 @@ impl From<NodeError> for Fault {
                 "not-found",
                 "There is no such thing here",
             ),
+            ErrorClass::Denied => (StatusCode::FORBIDDEN, "duty", "The caller may not do this"),
             ErrorClass::Conflict => (
                 StatusCode::CONFLICT,
                 "conflict",

@@ -1,8 +1,9 @@
 //! The way out: what enters a channel, and what is taken back.
 //!
-//! For each selected object, in this order: its effective label, the hard rule
-//! (`policy::releasable`, I1), this member's release mode (`policy::decide`), the audit record,
-//! the log. Nothing else in the program appends to a channel log.
+//! Each selected object goes through the same steps in the same order; [`journey`] is that order,
+//! on one screen: select → label → hard rule (I1) → national policy → approvals → redaction →
+//! non-attribution → leak check → audit → log. Nothing else in the program appends to a channel
+//! log than what [`carry`] is given from there, and [`queue`] for channels that hide sources.
 //!
 //! An object is of little use to a partner without its markings and its author, so the marking
 //! definitions and the identity that a permitted object refers to come along as *companions*, each
@@ -11,62 +12,121 @@
 //!
 //! INVARIANT: a decision is in the audit log before its effect is in the channel log (I10).
 
+mod approved;
 mod auto;
+pub(crate) mod carry;
 mod companions;
+mod delegate;
+pub(crate) mod effective;
+pub(crate) mod forms;
+pub(crate) mod journey;
+mod queue;
 mod select;
 mod withdraw;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use log::{Action, Entry};
-use model::{Hash, Id, Label, Timestamp};
-use policy::{Attribution, Decision, ReleaseMode, Subject, Trigger, decide, releasable};
-use store::{Change, Command, LogName, Record, Reply, Signer, Store, StoreError};
+use model::{Id, member_identity_id};
+use policy::authority::{Circumstances, Person};
+use store::{Change, Collection, Command, LogName, Record, Reply, Signer};
 
 use crate::accords::Channel;
-use crate::admin::types::{
-    AuditRecord, ObjectResult, ReleaseOutcome, ReleaseReport, ReleaseRequest,
-};
-use crate::audit::with_objects;
+use crate::admin::types::{ObjectResult, ReleaseOutcome, ReleaseReport, ReleaseRequest};
+use crate::auth::Caller;
 use crate::error::NodeError;
 use crate::keys::random;
-use crate::limits::{ADMIN_ITEMS_MAX, RELEASE_BATCH_OBJECTS};
+use crate::limits::ADMIN_ITEMS_MAX;
 use crate::node::{Node, unexpected};
 
 pub(crate) use auto::automate;
+use journey::{Asker, Journey, Judge};
 use select::Named;
 
 /// The name under which the node itself releases.
 pub const AUTOMATION: &str = "automation";
 
-/// One object with what was decided about it.
-struct Decided {
-    record: Record,
-    label: Arc<str>,
-    outcome: ReleaseOutcome,
-    why: Arc<Vec<String>>,
-    companion: bool,
+/// One request to release, as its batches share it.
+pub(crate) struct Asked {
+    /// Who asks.
+    pub(crate) asker: Asker,
+    /// Who asks, as the audit log says it.
+    pub(crate) who: String,
+    /// Every name of who asks; nobody of these approves.
+    pub(crate) authors: Vec<String>,
+    /// What was named one by one.
+    pub(crate) named: Arc<Named>,
+    /// How many objects it is about.
+    pub(crate) objects: u64,
+    /// Whether this node publishes for another member.
+    pub(crate) delegated: bool,
+    /// The channel that brought the objects then.
+    pub(crate) inbox: Option<String>,
+}
+
+impl Asked {
+    /// A person's request.
+    pub(crate) fn by(caller: &Caller, said: &str) -> Asked {
+        let mut authors = vec![caller.name.clone()];
+        if !caller.proven() && !said.trim().is_empty() {
+            authors.push(said.trim().to_owned());
+        }
+        Asked {
+            asker: Asker::Person(person(caller)),
+            who: caller.recorded(said.trim()),
+            authors,
+            named: Arc::default(),
+            objects: 1,
+            delegated: false,
+            inbox: None,
+        }
+    }
+}
+
+/// A caller as the policy sees them.
+pub(crate) fn person(caller: &Caller) -> Person {
+    Person {
+        name: caller.name.clone(),
+        duties: caller.duties.clone(),
+        clearance: caller.clearance,
+        // Whoever can open the socket is the operator. That proves no person, so it never
+        // approves; see `approvals`.
+        proven: true,
+    }
 }
 
 impl Node {
+    /// Releases what the operator selected, at this node's own socket.
+    ///
+    /// # Errors
+    /// As [`Node::release_as`].
+    pub async fn release(&self, request: &ReleaseRequest) -> Result<ReleaseReport, NodeError> {
+        self.release_as(&Caller::socket(), request).await
+    }
+
     /// Releases what a person selected into a channel, or explains what would happen.
     ///
     /// # Errors
     /// When the channel is not in force here, the selection is malformed, or the store fails; what
     /// was released until then stays released and is in the audit log.
-    pub async fn release(&self, request: &ReleaseRequest) -> Result<ReleaseReport, NodeError> {
+    pub async fn release_as(
+        &self,
+        caller: &Caller,
+        request: &ReleaseRequest,
+    ) -> Result<ReleaseReport, NodeError> {
         let channel = self.channel_or_say(&request.channel)?;
         let selection = select::parse(&request.selection)?;
-        let trigger = Trigger::Person(named(&request.who));
+        let mut asked = Asked::by(caller, &request.who);
+        asked.named = Arc::new(selection.named());
+        asked.objects = self.count_selected(&request.selection).await?;
         let mut report = ReleaseReport {
             channel: request.channel.clone(),
             explain: request.explain,
             ..ReleaseReport::default()
         };
-        let named = Arc::new(selection.named());
         let mut cursor = select::Cursor::new(selection);
-        let mut companions_seen = HashSet::new();
+        let mut seen = HashSet::new();
         loop {
             let mut state = cursor;
             let (next, batch) = self
@@ -77,15 +137,8 @@ impl Node {
                 .await?;
             cursor = next;
             let Some(batch) = batch else { break };
-            self.release_batch(
-                &channel,
-                batch,
-                &named,
-                &trigger,
-                &mut companions_seen,
-                &mut report,
-            )
-            .await?;
+            self.release_batch(&channel, batch, &asked, &mut seen, &mut report)
+                .await?;
         }
         for unknown in cursor.unknown() {
             report.unknown += 1;
@@ -93,11 +146,9 @@ impl Node {
                 &mut report,
                 ObjectResult {
                     id: unknown,
-                    version: None,
-                    label: None,
                     outcome: ReleaseOutcome::Unknown,
                     why: vec!["this node does not hold it; add it first".to_owned()],
-                    companion: false,
+                    ..ObjectResult::default()
                 },
             );
         }
@@ -109,154 +160,121 @@ impl Node {
         Ok(report)
     }
 
-    /// Decides about one batch of national records and appends what is permitted.
-    async fn release_batch(
+    /// How many objects a selection is about, for rules about bulk.
+    async fn count_selected(
+        &self,
+        selection: &crate::admin::types::Selection,
+    ) -> Result<u64, NodeError> {
+        let named = (selection.ids.len() + selection.hashes.len()) as u64;
+        if !selection.all && selection.kinds.is_empty() {
+            return Ok(named);
+        }
+        let (all, kinds) = (selection.all, selection.kinds.clone());
+        let counted = self.read(move |store| {
+            if all {
+                return Ok(store.count(&Collection::National)?.objects);
+            }
+            let classes = store.classes(&Collection::National)?;
+            let counted = classes
+                .iter()
+                .filter(|class| {
+                    kinds
+                        .iter()
+                        .any(|kind| kind == class.example.id.type_name())
+                })
+                .map(|class| class.objects);
+            Ok(counted.sum())
+        });
+        Ok(named + counted.await?)
+    }
+
+    /// Decides about one batch of records and carries out what is permitted.
+    pub(crate) async fn release_batch(
         &self,
         channel: &Channel,
         batch: Vec<Record>,
-        named: &Arc<Named>,
-        trigger: &Trigger,
-        companions_seen: &mut HashSet<Id>,
+        asked: &Asked,
+        seen: &mut HashSet<Id>,
         report: &mut ReleaseReport,
     ) -> Result<(), NodeError> {
-        // What is decided under one version of an accord must not enter the log under another.
+        // What is decided under one accord and policy must not enter the log under another.
         let _steady = self.steady().await;
         let channel = &self.channel_or_say(&channel.full_name())?;
-        let judge = Judge {
-            channel: channel.clone(),
-            own: channel.log(&self.config().code),
-            mode: self
-                .config()
-                .mode(&channel.accord.accord().name, &channel.name),
-            trigger: trigger.clone(),
-            named: Arc::clone(named),
-            now: self.now(),
-        };
-        let seen = std::mem::take(companions_seen);
-        let (decided, seen) = self
+        let judge = self.judge(channel, asked);
+        let mut known = std::mem::take(seen);
+        let (judge, decided, known) = self
             .read(move |store| {
-                let mut seen = seen;
-                let decided = judge.decide(store, batch, &mut seen)?;
-                Ok((decided, seen))
+                let decided = judge.decide(store, batch, &mut known)?;
+                Ok((judge, decided, known))
             })
             .await?;
-        *companions_seen = seen;
-        let who = match trigger {
-            Trigger::Person(name) => name.clone(),
-            Trigger::Automation => AUTOMATION.to_owned(),
+        *seen = known;
+        let decided = if report.explain {
+            decided
+        } else {
+            self.carry(&judge, asked, decided).await?
         };
-        let mut permitted = Vec::new();
-        for one in decided {
-            match one.outcome {
-                ReleaseOutcome::Refused => report.refused += 1,
-                ReleaseOutcome::Waiting => report.waiting += 1,
-                ReleaseOutcome::Already => report.already += 1,
-                ReleaseOutcome::Unknown => report.unknown += 1,
-                ReleaseOutcome::Released => {
-                    report.released += 1;
-                    report.companions += usize::from(one.companion);
-                }
-            }
+        for one in &decided {
+            self.count(report, one);
             // Automation has nobody to read a list.
-            if *trigger != Trigger::Automation {
-                push(
-                    report,
-                    ObjectResult {
-                        id: one.record.id.to_string(),
-                        version: one.record.version.map(|version| version.to_string()),
-                        label: Some(one.label.to_string()),
-                        outcome: one.outcome,
-                        why: one.why.to_vec(),
-                        companion: one.companion,
-                    },
-                );
+            if matches!(judge.asker, Asker::Person(_)) {
+                push(report, result(one, report.explain));
             }
-            permitted.push(one);
-        }
-        if report.explain {
-            return Ok(());
-        }
-        self.account(channel, &permitted, &who).await?;
-        permitted.retain(|one| one.outcome == ReleaseOutcome::Released);
-        let own = channel.log(&self.config().code);
-        let signer = self.channel_signer(channel)?;
-        while !permitted.is_empty() {
-            let rest = permitted.split_off(permitted.len().min(RELEASE_BATCH_OBJECTS));
-            let changes = permitted
-                .iter()
-                .map(|one| {
-                    self.change(
-                        Action::Release,
-                        &one.record,
-                        &one.label,
-                        Some(one.record.object),
-                    )
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            let count = changes.len();
-            let already = self.append(&own, changes, &signer).await?;
-            self.forget_withdrawals(channel, named, &permitted).await?;
-            self.metrics()
-                .released("released", count - already.min(count));
-            permitted = rest;
         }
         Ok(())
     }
 
-    /// Writes what was decided to the audit log, one record for each reason.
-    async fn account(
-        &self,
-        channel: &Channel,
-        decided: &[Decided],
-        who: &str,
-    ) -> Result<(), NodeError> {
-        let mut groups: Vec<(ReleaseOutcome, Arc<Vec<String>>, Vec<String>)> = Vec::new();
-        for one in decided {
-            let same = groups
-                .iter_mut()
-                .find(|(outcome, why, _)| *outcome == one.outcome && *why == one.why);
-            match same {
-                Some((_, _, ids)) => ids.push(one.record.id.to_string()),
-                None => groups.push((
-                    one.outcome,
-                    Arc::clone(&one.why),
-                    vec![one.record.id.to_string()],
-                )),
-            }
+    /// What decides about a request's objects in a channel, as accord and policy stand.
+    pub(crate) fn judge(&self, channel: &Channel, asked: &Asked) -> Judge {
+        Judge {
+            name: channel.full_name(),
+            own: channel.log(&self.config().code),
+            policy: self.policy(),
+            asker: asked.asker.clone(),
+            named: Arc::clone(&asked.named),
+            circumstances: self.circumstances(asked.objects, asked.delegated),
+            key: *self.forms_key(),
+            member: member_identity_id(&self.config().domain),
+            channel: channel.clone(),
         }
-        let mut records = Vec::new();
-        for (outcome, why, ids) in groups {
-            let what = match outcome {
-                ReleaseOutcome::Released => "release",
-                ReleaseOutcome::Refused => "refuse",
-                ReleaseOutcome::Waiting => "wait",
-                ReleaseOutcome::Already | ReleaseOutcome::Unknown => continue,
-            };
-            if outcome != ReleaseOutcome::Released {
-                self.metrics().released(what, ids.len());
-            }
-            let record = AuditRecord {
-                what: what.to_owned(),
-                who: who.to_owned(),
-                channel: channel.full_name(),
-                count: ids.len() as u64,
-                why: why.join("; "),
-                policy: channel.policy(),
-                ..self.record()
-            };
-            // What is released is listed, object by object, in the channel log itself.
-            if outcome == ReleaseOutcome::Released && ids.len() > crate::limits::AUDIT_IDS_MAX {
-                records.push(record);
-            } else {
-                records.extend(with_objects(&record, &ids));
-            }
-        }
-        self.audit(records).await
     }
 
-    /// One change of the own log: what goes out about a record.
-    fn change(
+    /// What is not of the object, now.
+    pub(crate) fn circumstances(&self, objects: u64, delegated: bool) -> Circumstances {
+        Circumstances {
+            now: self.now(),
+            utc_offset_minutes: self.config().policy.utc_offset_minutes,
+            objects,
+            delegated,
+        }
+    }
+
+    fn count(&self, report: &mut ReleaseReport, one: &Journey) {
+        match one.outcome {
+            ReleaseOutcome::Refused => report.refused += 1,
+            ReleaseOutcome::Waiting => report.waiting += 1,
+            ReleaseOutcome::Already => report.already += 1,
+            ReleaseOutcome::Unknown => report.unknown += 1,
+            ReleaseOutcome::Proposed => {
+                report.proposed += 1;
+                if let Some(proposal) = &one.proposal
+                    && !report.proposals.contains(proposal)
+                {
+                    report.proposals.push(proposal.clone());
+                }
+            }
+            ReleaseOutcome::Queued => report.queued += 1,
+            ReleaseOutcome::Released => {
+                report.released += 1;
+                report.companions += usize::from(one.companion);
+            }
+        }
+    }
+
+    /// One change of the own log: what goes out about an object.
+    pub(crate) fn change(
         &self,
+        channel: &Channel,
         action: Action,
         record: &Record,
         label: &str,
@@ -272,57 +290,36 @@ impl Node {
                 label: label.to_owned(),
                 attribution: self.config().code.clone(),
                 salt: random()?,
-                time: self.now().to_string(),
+                time: channel.rounded(self.now()).to_string(),
             },
             object,
         })
     }
 
-    /// What was named and released again is withdrawn no longer.
-    async fn forget_withdrawals(
+    /// Sets or removes settings, all in as few commits as the store makes of it.
+    pub(crate) async fn remember(
         &self,
-        channel: &Channel,
-        named: &Named,
-        released: &[Decided],
+        keys: Vec<String>,
+        value: Option<Vec<u8>>,
     ) -> Result<(), NodeError> {
-        // Anything else that is marked was left waiting.
-        let keys: Vec<String> = released
-            .iter()
-            .filter(|one| named.has(&one.record))
-            .map(|one| withdrawn_key(channel, &one.record.id))
-            .collect();
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let marked = self
-            .read(move |store| {
-                let mut marked = keys;
-                let mut failed = Ok(());
-                marked.retain(|key| match store.get(key) {
-                    Ok(value) => value.is_some(),
-                    Err(error) => {
-                        failed = Err(error);
-                        false
-                    }
-                });
-                failed.map(|()| marked)
-            })
-            .await?;
-        self.remember(marked, None).await
+        let puts = keys.into_iter().map(|key| (key, value.clone()));
+        self.put_all(puts.collect()).await
     }
 
     /// Sets or removes settings, all in as few commits as the store makes of it.
-    async fn remember(&self, keys: Vec<String>, value: Option<Vec<u8>>) -> Result<(), NodeError> {
-        let puts = keys.into_iter().map(|key| {
-            let value = value.clone();
-            self.execute(Command::Put { key, value })
-        });
+    pub(crate) async fn put_all(
+        &self,
+        settings: Vec<(String, Option<Vec<u8>>)>,
+    ) -> Result<(), NodeError> {
+        let puts = settings
+            .into_iter()
+            .map(|(key, value)| self.execute(Command::Put { key, value }));
         futures_util::future::try_join_all(puts).await?;
         Ok(())
     }
 
     /// Appends to the own log; answers with the number of changes that changed nothing.
-    async fn append(
+    pub(crate) async fn append(
         &self,
         own: &LogName,
         changes: Vec<Change>,
@@ -339,7 +336,7 @@ impl Node {
         }
     }
 
-    fn channel_signer(&self, channel: &Channel) -> Result<Signer, NodeError> {
+    pub(crate) fn channel_signer(&self, channel: &Channel) -> Result<Signer, NodeError> {
         self.keys()
             .signer(&channel.accord.log_origin(self.me(), &channel.name))
     }
@@ -386,18 +383,12 @@ fn withdrawn_key(channel: &Channel, id: &Id) -> String {
     format!("withdrawn/{}/{id}", channel.full_name())
 }
 
-/// Who asks, for the account; a request without a name is the operator's.
-fn named(who: &str) -> String {
-    if who.trim().is_empty() {
-        "operator".to_owned()
-    } else {
-        who.trim().to_owned()
-    }
-}
-
 /// Lists a result. A full list drops successes first: what failed is what the person must see.
 fn push(report: &mut ReleaseReport, result: ObjectResult) {
-    let fine = |outcome| matches!(outcome, ReleaseOutcome::Released | ReleaseOutcome::Already);
+    let fine = |outcome| {
+        use ReleaseOutcome::{Already, Queued, Released};
+        matches!(outcome, Released | Queued | Already)
+    };
     if report.results.len() < ADMIN_ITEMS_MAX {
         report.results.push(result);
         return;
@@ -413,142 +404,35 @@ fn push(report: &mut ReleaseReport, result: ObjectResult) {
     }
 }
 
-/// What decides about the objects of one batch.
-struct Judge {
-    channel: Channel,
-    own: LogName,
-    mode: ReleaseMode,
-    trigger: Trigger,
-    named: Arc<Named>,
-    /// When the batch is decided.
-    now: Timestamp,
-}
-
-/// A label class and a kind: all objects of one are decided alike.
-type Class = (Arc<str>, Arc<str>, String);
-type Verdict = (ReleaseOutcome, Arc<str>, Arc<Vec<String>>);
-
-impl Judge {
-    fn decide(
-        &self,
-        store: &Store,
-        batch: Vec<Record>,
-        seen: &mut HashSet<Id>,
-    ) -> Result<Vec<Decided>, StoreError> {
-        let mut memo = HashMap::new();
-        let shown = self.shown(store, &batch)?;
-        let mut decided = Vec::with_capacity(batch.len());
-        for record in batch {
-            decided.push(self.one(store, record, false, &shown, &mut memo)?);
-        }
-        let permitted: Vec<Record> = decided
-            .iter()
-            .filter(|one| one.outcome == ReleaseOutcome::Released)
-            .map(|one| one.record.clone())
+/// One object's journey for a person. With `explain` all of it: what is redacted, what the leak
+/// check found, who must approve.
+fn result(one: &Journey, explain: bool) -> ObjectResult {
+    let mut result = ObjectResult {
+        id: one.record.id.to_string(),
+        version: one.record.version.map(|version| version.to_string()),
+        label: Some(one.label.to_string()),
+        outcome: one.outcome,
+        why: one.why.to_vec(),
+        companion: one.companion,
+        proposal: one.proposal.clone(),
+        originator: one.originator.as_deref().map(str::to_owned),
+        ..ObjectResult::default()
+    };
+    if explain {
+        result.rules = one.rules.to_vec();
+        result.approvals = one.needs.iter().map(ToString::to_string).collect();
+        let line = |pointer: &str, what: &str| match pointer {
+            "" => what.to_owned(),
+            pointer => format!("{pointer}: {what}"),
+        };
+        let changes = one.form.changes.iter();
+        result.redacted = changes
+            .map(|done| line(&done.pointer, &done.what))
             .collect();
-        let present: HashSet<&Id> = decided.iter().map(|one| &one.record.id).collect();
-        let companions = companions::of(store, &permitted, &present, seen)?;
-        let shown = self.shown(store, &companions)?;
-        let mut all = Vec::with_capacity(companions.len() + decided.len());
-        for record in companions {
-            all.push(self.one(store, record, true, &shown, &mut memo)?);
-        }
-        all.append(&mut decided);
-        // In this order a partner that has an object has its markings and its author already.
-        all.sort_by_key(|one| match one.record.id.type_name() {
-            "marking-definition" => 0,
-            "identity" => 1,
-            _ => 2,
-        });
-        Ok(all)
+        let findings = one.form.findings.iter();
+        result.findings = findings.map(|one| line(&one.pointer, &one.words)).collect();
+        let forms = one.form.objects.iter();
+        result.outgoing = forms.map(|form| form.id().to_string()).collect();
     }
-
-    fn one(
-        &self,
-        store: &Store,
-        record: Record,
-        companion: bool,
-        shown: &HashSet<Hash>,
-        memo: &mut HashMap<Class, Verdict>,
-    ) -> Result<Decided, StoreError> {
-        let class = (
-            Arc::clone(&record.assigned),
-            Arc::clone(&record.marks),
-            record.id.type_name().to_owned(),
-        );
-        let (mut outcome, label, mut why) = match memo.get(&class) {
-            Some(verdict) => verdict.clone(),
-            None => {
-                let label = store.label(&record)?;
-                let verdict = self.verdict(&label, &class.2);
-                memo.insert(class, verdict.clone());
-                verdict
-            }
-        };
-        if outcome == ReleaseOutcome::Released && shown.contains(&record.hash) {
-            outcome = ReleaseOutcome::Already;
-            why = Arc::new(vec!["the channel shows this version already".to_owned()]);
-        }
-        // Whoever took an object back had a reason; it returns only when somebody names it.
-        if outcome == ReleaseOutcome::Released
-            && !self.named.has(&record)
-            && store
-                .get(&withdrawn_key(&self.channel, &record.id))?
-                .is_some()
-        {
-            outcome = ReleaseOutcome::Waiting;
-            why = Arc::new(vec![
-                "it was withdrawn from this channel earlier; name it by its id to release it again"
-                    .to_owned(),
-            ]);
-        }
-        Ok(Decided {
-            record,
-            label,
-            outcome,
-            why,
-            companion,
-        })
-    }
-
-    fn verdict(&self, label: &Label, kind: &str) -> Verdict {
-        let text: Arc<str> = label.to_string().into();
-        let subject = Subject {
-            label,
-            kind,
-            now: self.now,
-        };
-        let Some(in_force) = self.channel.in_force() else {
-            let why = vec!["the channel is no longer in force".to_owned()];
-            return (ReleaseOutcome::Refused, text, Arc::new(why));
-        };
-        if in_force.channel.attribution == Attribution::Member {
-            // Hiding the source (I7) takes redaction, which this version does not have; without
-            // it nothing may enter such a channel.
-            let why = "the channel hides the source of what it carries, and this version cannot redact yet; \
-                       choose a channel with attribution \"origin\"";
-            return (
-                ReleaseOutcome::Refused,
-                text,
-                Arc::new(vec![why.to_owned()]),
-            );
-        }
-        let hard = releasable(&subject, &in_force);
-        let (outcome, why) = match decide(hard, &self.mode, &subject, &self.trigger) {
-            Decision::Permit { rule } => (ReleaseOutcome::Released, vec![rule]),
-            Decision::Wait { rule } => (ReleaseOutcome::Waiting, vec![rule]),
-            Decision::Refuse { reasons } => (
-                ReleaseOutcome::Refused,
-                reasons.iter().map(ToString::to_string).collect(),
-            ),
-        };
-        (outcome, text, Arc::new(why))
-    }
-
-    /// Which versions of these objects this member's log has released and not taken back.
-    fn shown(&self, store: &Store, batch: &[Record]) -> Result<HashSet<Hash>, StoreError> {
-        let ids: Vec<Id> = batch.iter().map(|record| record.id.clone()).collect();
-        let own = store.brought(&self.own, &ids)?;
-        Ok(own.into_iter().map(|record| record.hash).collect())
-    }
+    result
 }

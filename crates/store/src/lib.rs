@@ -315,6 +315,15 @@ impl Store {
         self.0.shared.index.heard(ids)
     }
 
+    /// What partners' logs ever brought of an object, in any channel, whether the nation has it or
+    /// not; also what was taken back since.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub fn told(&self, id: &Id) -> Result<Vec<Record>, StoreError> {
+        self.0.shared.index.told(id)
+    }
+
     /// The objects of which [`Store::heard`] may have something to say, `limit` at a time, in an
     /// order of the store's own; go on `after` the last one.
     ///
@@ -324,8 +333,8 @@ impl Store {
         self.0.shared.index.met(after, limit)
     }
 
-    /// How many of a collection's objects, by their latest version, share a label class and a
-    /// type, in order of each class's first object. One pass over all of them.
+    /// How many of a collection's objects, by their latest version, share a label class, a type
+    /// and whether they are about a person, in order of each class's first object. One pass over all of them.
     ///
     /// # Errors
     /// As [`Store::head`].

@@ -23,6 +23,7 @@ pub(crate) struct Facts {
     version: Option<i64>,
     pub(crate) hash: Hash,
     marks: Arc<str>,
+    about_person: bool,
     class: Class,
 }
 
@@ -34,6 +35,7 @@ impl Facts {
             version: object.version().map(nanos),
             hash: object.hash(),
             marks: marks.join(" ").into(),
+            about_person: model::about_person(object),
             class: object.class(),
         }
     }
@@ -124,6 +126,7 @@ impl<'a> Plan<'a> {
             version,
             hash,
             marks: facts.marks.clone(),
+            about_person: facts.about_person,
         });
         Ok(())
     }

@@ -273,6 +273,8 @@ pub struct Record {
     pub assigned: Arc<str>,
     /// The object's marking references, space separated.
     pub marks: Arc<str>,
+    /// Whether it is about a person (`model::about_person`), apart from what it refers to.
+    pub about_person: bool,
 }
 
 /// What a partner's log said about an object that the nation has, too.

@@ -2,6 +2,7 @@
 
 pub(crate) mod accord;
 pub(crate) mod add;
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod draft;
@@ -11,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod label;
 pub(crate) mod objects;
 pub(crate) mod peer;
+pub(crate) mod policy;
 pub(crate) mod release;
 pub(crate) mod request;
 pub(crate) mod request_rule;

@@ -111,6 +111,10 @@ impl Release {
                 ReleaseOutcome::Refused => "refused",
                 ReleaseOutcome::Unknown => "not held",
                 ReleaseOutcome::Waiting => "waits",
+                ReleaseOutcome::Proposed if self.explain => "would need approval:",
+                ReleaseOutcome::Proposed => "needs approval:",
+                ReleaseOutcome::Queued if self.explain => "would go with its window:",
+                ReleaseOutcome::Queued => "goes with its window:",
                 ReleaseOutcome::Released if self.explain => "would go",
                 ReleaseOutcome::Released => "released",
                 ReleaseOutcome::Already => "already there",
@@ -123,7 +127,10 @@ impl Release {
             if self.explain
                 || matches!(
                     result.outcome,
-                    ReleaseOutcome::Refused | ReleaseOutcome::Unknown | ReleaseOutcome::Waiting
+                    ReleaseOutcome::Refused
+                        | ReleaseOutcome::Unknown
+                        | ReleaseOutcome::Waiting
+                        | ReleaseOutcome::Proposed
                 )
             {
                 show::line(format!(
@@ -131,12 +138,24 @@ impl Release {
                     result.id,
                     result.why.join("; ")
                 ));
+                details(result);
             }
         }
         if report.results_omitted > 0 {
             show::line(format!(
                 "… and {} more",
                 show::thousands(report.results_omitted as u64)
+            ));
+        }
+        for proposal in &report.proposals {
+            show::line(format!(
+                "proposal {proposal} waits for approval; see `kurultai approvals show {proposal}`"
+            ));
+        }
+        if report.queued > 0 {
+            show::line(format!(
+                "{} at the end of the channel's window",
+                show::count(report.queued as u64, "object leaves")
             ));
         }
         show::line(format!(
@@ -154,6 +173,31 @@ impl Release {
             show::thousands(report.unknown as u64),
             show::thousands(report.size)
         ));
+    }
+}
+
+/// The rest of one object's journey, where it was asked for.
+fn details(result: &node::admin::types::ObjectResult) {
+    if let Some(label) = result.label.as_ref().filter(|_| !result.rules.is_empty()) {
+        show::line(format!(
+            "  label {label}; rules {}",
+            result.rules.join(", ")
+        ));
+    }
+    if let Some(originator) = &result.originator {
+        show::line(format!("  the object is {originator}'s"));
+    }
+    for needed in &result.approvals {
+        show::line(format!("  approval by {needed}"));
+    }
+    for changed in &result.redacted {
+        show::line(format!("  redacted: {changed}"));
+    }
+    for found in &result.findings {
+        show::line(format!("  leak check: {found}"));
+    }
+    for form in &result.outgoing {
+        show::line(format!("  leaves as {form}"));
     }
 }
 
@@ -177,6 +221,12 @@ impl Withdraw {
                 show::count(report.withdrawn as u64, "version"),
                 show::thousands(report.size)
             ));
+            if report.unqueued > 0 {
+                show::line(format!(
+                    "{} not leave at the end of the window",
+                    show::count(report.unqueued as u64, "object will")
+                ));
+            }
             for id in &report.unknown {
                 show::line(format!("not shown in the channel by this member: {id}"));
             }

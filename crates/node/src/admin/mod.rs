@@ -9,14 +9,17 @@
 
 pub mod types;
 
+mod approvals;
 mod objects;
 mod persons;
+mod policy;
 mod requests;
 mod status;
 mod users;
 
 use std::sync::Arc;
 
+use ::policy::Duty;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
@@ -25,13 +28,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use policy::Duty;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::{self, Caller, Source};
 use crate::error::NodeError;
-use crate::limits::ADMIN_BODY_BYTES_MAX;
+use crate::limits::{ADMIN_BODY_BYTES_MAX, POLICY_BODY_BYTES_MAX};
 use crate::node::Node;
 use crate::problem::Fault;
 use types::{
@@ -71,6 +73,18 @@ fn resources(node: Arc<Node>, door: Door) -> Router {
         .route("/peers", get(status::peers))
         .route("/evidence", get(status::evidence))
         .route("/release", post(release))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}", get(approvals::show))
+        .route("/approvals/{id}/approve", post(approvals::approve))
+        .route("/approvals/{id}/decline", post(approvals::decline))
+        .route("/policy", get(policy::info))
+        .route("/policy/files", get(policy::files))
+        .route("/policy/history", get(policy::history))
+        .route(
+            "/policy/activate",
+            post(policy::activate).layer(whole_sets()),
+        )
+        .route("/policy/what-if", post(policy::what_if).layer(whole_sets()))
         .route("/withdraw", post(withdraw))
         .route("/pull", post(pull))
         .route("/accords", get(accords).post(install))
@@ -110,6 +124,11 @@ fn resources(node: Arc<Node>, door: Door) -> Router {
             finish,
         ))
         .with_state(node)
+}
+
+/// The body limit of routes that take a whole policy set.
+fn whole_sets() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(POLICY_BODY_BYTES_MAX)
 }
 
 /// Finds out who asks, before anything else is looked at: a stranger cannot tell paths apart.
@@ -179,10 +198,10 @@ async fn release(
     Extension(caller): As,
     body: Bytes,
 ) -> Result<Json<ReleaseReport>, Fault> {
-    caller.require(Duty::Releaser)?;
-    let mut request: ReleaseRequest = json(&body)?;
-    request.who = caller.recorded(&request.who);
-    Ok(Json(node.release(&request).await?))
+    // Which of them may release what is for the policy to say.
+    caller.require_one_of(&[Duty::Releaser, Duty::Analyst])?;
+    let request: ReleaseRequest = json(&body)?;
+    Ok(Json(node.release_as(&caller, &request).await?))
 }
 
 async fn withdraw(
@@ -190,10 +209,9 @@ async fn withdraw(
     Extension(caller): As,
     body: Bytes,
 ) -> Result<Json<WithdrawReport>, Fault> {
-    caller.require(Duty::Releaser)?;
-    let mut request: WithdrawRequest = json(&body)?;
-    request.who = caller.recorded(&request.who);
-    Ok(Json(node.withdraw(&request).await?))
+    caller.require_one_of(&[Duty::Releaser, Duty::Operator])?;
+    let request: WithdrawRequest = json(&body)?;
+    Ok(Json(node.withdraw_as(&caller, &request).await?))
 }
 
 async fn pull(

@@ -28,6 +28,7 @@
 //! Every error is a [`Problem`] (RFC 9457) with content type `application/problem+json`.
 
 mod audit;
+mod authority;
 mod people;
 mod requests;
 mod sharing;
@@ -37,6 +38,10 @@ use serde::{Deserialize, Serialize};
 pub use audit::{
     AuditCheck, AuditExportPage, AuditLine, AuditPage, AuditQuery, AuditRecord, AuditStatus,
     WitnessInfo,
+};
+pub use authority::{
+    Activation, ApprovalRequest, DiffInfo, OutgoingInfo, PolicyFiles, PolicyInfo, ProposalInfo,
+    ProposalItem, ProposalView, RuleInfo, WhatIfChange, WhatIfObject, WhatIfReport, WhatIfRequest,
 };
 pub use people::{
     CodeRequest, ConfirmRequest, EnrolRequest, InviteReply, InviteRequest, Me, PasswordRequest,

@@ -7,16 +7,35 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use policy::{ReleaseMode, Trigger};
+use policy::ReleaseMode;
 use store::{Collection, Command, Event, Query, Seq, StoreError};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::accords::Channel;
 use crate::admin::types::ReleaseReport;
 use crate::error::NodeError;
-use crate::limits::{RELEASE_BATCH_OBJECTS, RETRY_SECS_MAX, RETRY_SECS_MIN};
+use crate::limits::{RELEASE_BATCH_OBJECTS, RETRY_SECS_MAX, RETRY_SECS_MIN, TEND_SECS};
 use crate::node::{Node, stopped};
+
+use super::journey::Asker;
+use super::{AUTOMATION, Asked};
+
+impl Asked {
+    /// The node's own request, within the operator's bounds.
+    pub(super) fn automatic(mode: ReleaseMode, objects: usize) -> Asked {
+        Asked {
+            asker: Asker::Automation(mode),
+            who: AUTOMATION.to_owned(),
+            authors: vec![AUTOMATION.to_owned()],
+            named: Arc::default(),
+            objects: objects as u64,
+            delegated: false,
+            inbox: None,
+        }
+    }
+}
 
 impl Node {
     /// The channels in force whose release is automatic.
@@ -40,11 +59,14 @@ impl Node {
         for channel in self.automatic() {
             released += self.run_channel(&channel).await?;
         }
+        released += self.publish_for_others().await?;
+        released += self.flush_windows().await?;
         Ok(released)
     }
 
     async fn run_channel(&self, channel: &Channel) -> Result<usize, NodeError> {
-        let nothing_named = Arc::default();
+        let accord = channel.accord.accord().name.clone();
+        let mode = self.config().mode(&accord, &channel.name);
         let mut after = self.automation_cursor(channel).await?;
         let mut released = 0;
         loop {
@@ -62,16 +84,11 @@ impl Node {
             };
             let more = page.more;
             let mut report = ReleaseReport::default();
-            self.release_batch(
-                channel,
-                page.records,
-                &nothing_named,
-                &Trigger::Automation,
-                &mut HashSet::new(),
-                &mut report,
-            )
-            .await?;
-            released += report.released;
+            let asked = Asked::automatic(mode.clone(), page.records.len());
+            let mut seen = HashSet::new();
+            self.release_batch(channel, page.records, &asked, &mut seen, &mut report)
+                .await?;
+            released += report.released + report.queued;
             self.keep_cursor(channel, last).await?;
             after = last;
             if !more {
@@ -82,21 +99,30 @@ impl Node {
 
     /// How far a channel's automation has come; begins it now if it has not begun.
     pub(crate) async fn automation_cursor(&self, channel: &Channel) -> Result<Seq, StoreError> {
-        let key = cursor_key(channel);
+        self.cursor(cursor_key(channel)).await
+    }
+
+    /// The position that a setting remembers; begins it now if it has not begun.
+    pub(super) async fn cursor(&self, key: String) -> Result<Seq, StoreError> {
+        let kept = key.clone();
         let setting = self.read(move |store| store.get(&key)).await?;
         match setting.and_then(|value| std::str::from_utf8(&value).ok()?.parse::<Seq>().ok()) {
             Some(after) => Ok(after),
             None => {
                 let from = self.clock().micros();
-                self.keep_cursor(channel, from).await?;
+                self.keep_at(kept, from).await?;
                 Ok(from)
             }
         }
     }
 
     async fn keep_cursor(&self, channel: &Channel, at: Seq) -> Result<(), StoreError> {
+        self.keep_at(cursor_key(channel), at).await
+    }
+
+    pub(super) async fn keep_at(&self, key: String, at: Seq) -> Result<(), StoreError> {
         let command = Command::Put {
-            key: cursor_key(channel),
+            key,
             value: Some(at.to_string().into_bytes()),
         };
         self.execute(command).await.map(drop)
@@ -114,7 +140,11 @@ pub(crate) async fn automate(node: Arc<Node>) {
     let mut shutdown = node.shutdown();
     let mut pause = None;
     node.set_automation_runs(true);
+    let mut tend = tokio::time::interval(Duration::from_secs(TEND_SECS));
     loop {
+        if let Err(error) = node.tend_proposals().await {
+            tracing::error!(%error, "proposals could not be tended to and will be later");
+        }
         match node.run_automation().await {
             Ok(_) => pause = None,
             Err(error) => {
@@ -135,6 +165,11 @@ pub(crate) async fn automate(node: Arc<Node>) {
                     Ok(Event::Changed(Collection::National)) | Err(RecvError::Lagged(_)) => {
                         return true;
                     }
+                    Ok(Event::Changed(Collection::Channel { accord, channel }))
+                        if node.is_inbox(&accord, &channel) =>
+                    {
+                        return true;
+                    }
                     Ok(_) => {}
                     Err(RecvError::Closed) => return false,
                 }
@@ -144,6 +179,8 @@ pub(crate) async fn automate(node: Arc<Node>) {
             () = stopped(&mut shutdown) => return,
             go_on = added => if !go_on { return },
             _ = accords.changed() => {}
+            // Windows end and proposals lapse without any event.
+            _ = tend.tick() => {}
             () = retry => {}
         }
     }

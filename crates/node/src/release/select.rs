@@ -23,13 +23,21 @@ pub(super) struct Selected {
 
 /// What a person named one by one, as opposed to by kind or altogether.
 #[derive(Default)]
-pub(super) struct Named {
+pub(crate) struct Named {
     ids: HashSet<Id>,
     hashes: HashSet<Hash>,
 }
 
 impl Named {
-    pub(super) fn has(&self, record: &Record) -> bool {
+    /// What was named by these hashes.
+    pub(super) fn of(hashes: impl IntoIterator<Item = Hash>) -> Named {
+        Named {
+            ids: HashSet::new(),
+            hashes: hashes.into_iter().collect(),
+        }
+    }
+
+    pub(crate) fn has(&self, record: &Record) -> bool {
         self.ids.contains(&record.id) || self.hashes.contains(&record.hash)
     }
 }

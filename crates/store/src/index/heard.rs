@@ -9,7 +9,7 @@ use rusqlite::params;
 use super::read::RawRecord;
 use super::sqlite::Reader;
 use crate::error::StoreError;
-use crate::types::{ClassCount, Collection, Heard, Seq};
+use crate::types::{ClassCount, Collection, Heard, Record, Seq};
 
 /// Where logs show a version, and where the nation has it.
 const SHOWN_SQL: &str = "SELECT seq, collection, log, entry, label FROM shown WHERE object = ?1";
@@ -18,7 +18,7 @@ const SHOWN_SQL: &str = "SELECT seq, collection, log, entry, label FROM shown WH
 const GONE_SQL: &str = "SELECT seq, log, entry, label FROM gone WHERE object = ?1";
 
 /// Every latest version of a collection with its class.
-const CLASSES_SQL: &str = "SELECT s.label, o.marks, s.kind, s.seq, s.object, o.uuid
+const CLASSES_SQL: &str = "SELECT s.label, o.marks, s.kind, o.person, s.seq
     FROM shown s CROSS JOIN object o ON o.seq = s.object WHERE s.collection = ?1 AND s.state = 1";
 
 impl Reader {
@@ -31,6 +31,12 @@ impl Reader {
             }
         }
         Ok(heard)
+    }
+
+    pub(super) fn told(&mut self, id: &Id) -> Result<Vec<Record>, StoreError> {
+        let (mut heard, own) = (Vec::new(), self.own_logs()?);
+        self.heard_of(id, &own, &mut heard)?;
+        Ok(heard.into_iter().map(|heard| heard.record).collect())
     }
 
     fn has_met(&mut self, id: &Id) -> Result<bool, StoreError> {
@@ -105,7 +111,8 @@ impl Reader {
                 }
             }
         }
-        let Some(ours) = ours else { return Ok(()) };
+        // Before the nation has it, whatever was said was said first.
+        let ours = ours.unwrap_or(Seq::MAX);
         for (raw, withdrawn) in found {
             let record = self.record(raw)?;
             heard.push(Heard {
@@ -153,15 +160,15 @@ impl Reader {
             return Ok(Vec::new());
         };
         // Counting here costs less than sorting a million rows there.
-        let mut classes: HashMap<(i64, i64, i64), (Seq, u64)> = HashMap::new();
+        let mut classes: HashMap<(i64, i64, i64, bool), (Seq, u64)> = HashMap::new();
         {
             let mut scan = self.db.prepare_cached(CLASSES_SQL)?;
             let mut rows = scan.query([number])?;
             while let Some(row) = rows.next()? {
-                let class = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let class = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
                 match classes.get_mut(&class) {
                     Some((_, objects)) => *objects += 1,
-                    None => drop(classes.insert(class, (row.get(3)?, 1))),
+                    None => drop(classes.insert(class, (row.get(4)?, 1))),
                 }
             }
         }

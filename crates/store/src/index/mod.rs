@@ -85,6 +85,7 @@ pub(crate) enum Row {
         version: Option<i64>,
         hash: Hash,
         marks: Arc<str>,
+        about_person: bool,
     },
     /// Where the bodies of `count` objects from `first` on are; `skip` bodies precede them.
     Bundle {
@@ -172,6 +173,8 @@ pub(crate) trait Index: Send + Sync {
     fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError>;
     /// What partners' logs ever brought of those of these objects that the nation has, too.
     fn heard(&self, ids: &[Id]) -> Result<Vec<Heard>, StoreError>;
+    /// What partners' logs ever brought of an object, whether the nation has it or not.
+    fn told(&self, id: &Id) -> Result<Vec<Record>, StoreError>;
     /// The objects that the nation and a partner's log both have or had, in an order of its own.
     fn met(&self, after: Option<&Id>, limit: usize) -> Result<Vec<Id>, StoreError>;
     /// The label classes and types of a collection's latest versions.

@@ -11,10 +11,11 @@ use crate::limits::PAGE_RECORDS_MAX;
 use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
 
 /// The columns of a record, `s` being `shown` and `o` being `object`.
-const COLUMNS: &str = "SELECT s.seq, s.object, o.uuid, s.kind, o.version, o.hash, s.log, s.entry, s.label, o.marks, s.state";
+const COLUMNS: &str = "SELECT s.seq, s.object, o.uuid, s.kind, o.version, o.hash, s.log, s.entry, s.label, o.marks, o.person, s.state";
 
 /// The versions of an object.
-const OBJECTS_SQL: &str = "SELECT seq, kind, version, hash, marks FROM object WHERE uuid = ?1";
+const OBJECTS_SQL: &str =
+    "SELECT seq, kind, version, hash, marks, person FROM object WHERE uuid = ?1";
 
 /// Where a collection shows one of them.
 const SHOWING_SQL: &str = "SELECT seq, log, entry, label FROM shown INDEXED BY shown_object
@@ -59,6 +60,7 @@ impl Reader {
                     version: row.get(2)?,
                     hash: row.get(3)?,
                     marks: row.get(4)?,
+                    person: row.get(5)?,
                     uuid,
                     ..RawRecord::default()
                 });
@@ -241,6 +243,7 @@ impl Reader {
             entry: raw.entry.map(|entry| entry as u64),
             assigned: self.name_text(raw.label)?,
             marks: self.name_text(raw.marks)?,
+            about_person: raw.person,
         })
     }
 
@@ -466,6 +469,7 @@ pub(super) struct RawRecord {
     pub(super) entry: Option<i64>,
     pub(super) label: i64,
     pub(super) marks: i64,
+    pub(super) person: bool,
 }
 
 impl RawRecord {
@@ -481,6 +485,7 @@ impl RawRecord {
             entry: row.get(7)?,
             label: row.get(8)?,
             marks: row.get(9)?,
+            person: row.get(10)?,
         })
     }
 }

@@ -26,7 +26,7 @@ const TABLES: &str = "
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE object (
   seq INTEGER PRIMARY KEY, uuid BLOB NOT NULL, kind INTEGER NOT NULL,
-  version INTEGER, hash BLOB NOT NULL, marks INTEGER NOT NULL);
+  version INTEGER, hash BLOB NOT NULL, marks INTEGER NOT NULL, person INTEGER NOT NULL);
 CREATE INDEX object_uuid ON object (uuid);
 CREATE TABLE bundle (
   first INTEGER PRIMARY KEY, count INTEGER NOT NULL, skip INTEGER NOT NULL,
@@ -225,6 +225,10 @@ impl Index for SqliteIndex {
 
     fn heard(&self, ids: &[Id]) -> Result<Vec<Heard>, StoreError> {
         self.read(|reader| reader.heard(ids))
+    }
+
+    fn told(&self, id: &Id) -> Result<Vec<Record>, StoreError> {
+        self.read(|reader| reader.told(id))
     }
 
     fn met(&self, after: Option<&Id>, limit: usize) -> Result<Vec<Id>, StoreError> {

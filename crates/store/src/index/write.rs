@@ -56,11 +56,12 @@ impl Writer {
                 version,
                 hash,
                 marks,
+                about_person,
             } => {
                 let (kind, marks) = (self.name(&key.kind)?, self.name(marks)?);
                 self.db
-                    .prepare_cached("INSERT INTO object (seq, uuid, kind, version, hash, marks) VALUES (?1,?2,?3,?4,?5,?6)")?
-                    .execute(params![seq, key.uuid, kind, version, hash.0, marks])?;
+                    .prepare_cached("INSERT INTO object (seq, uuid, kind, version, hash, marks, person) VALUES (?1,?2,?3,?4,?5,?6,?7)")?
+                    .execute(params![seq, key.uuid, kind, version, hash.0, marks, about_person])?;
             }
             Row::Bundle {
                 first,

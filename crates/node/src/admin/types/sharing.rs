@@ -86,6 +86,15 @@ pub struct ReleaseReport {
     pub refused: usize,
     /// Objects that wait for a person.
     pub waiting: usize,
+    /// Objects that leave once people have approved.
+    #[serde(default)]
+    pub proposed: usize,
+    /// The proposals in which those wait, see `GET /approvals`.
+    #[serde(default)]
+    pub proposals: Vec<String>,
+    /// Objects that leave at the end of the window of a channel that hides sources.
+    #[serde(default)]
+    pub queued: usize,
     /// Selected objects that this node does not hold.
     pub unknown: usize,
     /// How many of `released` came along because a selected object refers to them.
@@ -99,7 +108,7 @@ pub struct ReleaseReport {
 }
 
 /// What became of one object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectResult {
     /// The object's id (or the hash that was asked for, when nothing of that hash is held).
     pub id: String,
@@ -114,18 +123,46 @@ pub struct ObjectResult {
     /// Whether it came along because a selected object refers to it.
     #[serde(default)]
     pub companion: bool,
+    /// The partner whose object it is, if it is not the nation's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub originator: Option<String>,
+    /// The proposal in which it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<String>,
+    /// The ids of the rules that decided (only when explaining; so are the following).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+    /// Who must approve, such as `2 of approver`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<String>,
+    /// What redaction does, by JSON pointer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redacted: Vec<String>,
+    /// What the leak check found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+    /// The ids under which it leaves, where those are not its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outgoing: Vec<String>,
 }
 
 /// What became of one object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ReleaseOutcome {
     /// Policy refuses it.
+    #[default]
     Refused,
     /// It is not held here.
     Unknown,
     /// A person must decide.
     Waiting,
+    /// It leaves once people have approved.
+    Proposed,
+    /// It leaves at the end of the channel's window.
+    Queued,
     /// It entered the channel (or would).
     Released,
     /// The channel shows it already.
@@ -154,6 +191,9 @@ pub struct WithdrawReport {
     pub channel: String,
     /// Versions withdrawn.
     pub withdrawn: usize,
+    /// Versions that waited for the end of a window and now do not leave.
+    #[serde(default)]
+    pub unqueued: usize,
     /// Ids of which this member shows nothing in the channel.
     pub unknown: Vec<String>,
     /// The log's size afterwards.

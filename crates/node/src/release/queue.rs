@@ -1,0 +1,213 @@
+//! Channels that hide sources (I7): what is released waits for the end of a window, and everything
+//! of a window leaves at once, in random order and under one rounded time.
+//!
+//! A waiting object is a setting (`queue/<channel>/<hash>`), so it survives a crash; it goes when
+//! its entry is durable, and an entry that is there already is not written twice. What an accord
+//! no longer allows when the window ends stays here, with an audit record.
+
+use std::collections::HashMap;
+
+use log::{Action, Entry};
+use model::{Hash, Id, Label, Timestamp};
+use policy::{Subject, releasable};
+use serde::{Deserialize, Serialize};
+use store::{Change, Seq};
+
+use crate::accords::Channel;
+use crate::admin::types::AuditRecord;
+use crate::error::NodeError;
+use crate::keys::random;
+use crate::limits::RELEASE_BATCH_OBJECTS;
+use crate::node::Node;
+
+use super::forms::floor;
+
+const PREFIX: &str = "queue/";
+
+/// One object that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    /// Where its bytes are.
+    pub(super) object: Seq,
+    /// Its id.
+    pub(super) id: String,
+    /// Its version.
+    pub(super) modified: Option<String>,
+    /// Its type.
+    pub(super) kind: String,
+    /// The label that leaves with it.
+    pub(super) label: String,
+    /// When its window ends, in microseconds since 1970.
+    pub(super) due: i64,
+}
+
+/// The setting of a waiting object.
+pub(super) fn key(channel: &str, hash: &Hash) -> String {
+    format!("{PREFIX}{channel}/{hash}")
+}
+
+/// The settings of all that wait for a channel.
+pub(super) fn keys_of(channel: &str) -> String {
+    format!("{PREFIX}{channel}/")
+}
+
+/// The end of the window that a moment is in.
+pub(super) fn window_end(now: Timestamp, minutes: u32) -> Timestamp {
+    let start = floor(now, minutes);
+    let step = i128::from(minutes.max(1)) * 60_000_000_000;
+    Timestamp::from_unix_nanos(start.unix_nanos() + step)
+}
+
+/// The id of a waiting object, if its setting can be read.
+pub(super) fn id_of(value: &[u8]) -> Option<String> {
+    let waiting: Waiting = serde_json::from_slice(value).ok()?;
+    Some(waiting.id)
+}
+
+impl Node {
+    /// Lets leave what waits for a window that has ended. Answers with the number of objects.
+    ///
+    /// # Errors
+    /// What the store said; what has not left waits on.
+    pub async fn flush_windows(&self) -> Result<usize, NodeError> {
+        let now = self.clock().micros();
+        let waiting = self.read(|store| store.scan(PREFIX)).await?;
+        let mut due: HashMap<String, Vec<(String, Waiting)>> = HashMap::new();
+        for (key, value) in waiting {
+            let Some((channel, _)) = key[PREFIX.len()..].rsplit_once('/') else {
+                continue;
+            };
+            match serde_json::from_slice::<Waiting>(&value) {
+                Ok(waiting) if waiting.due <= now => {
+                    due.entry(channel.to_owned())
+                        .or_default()
+                        .push((key.clone(), waiting));
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%key, %error, "a waiting release cannot be read"),
+            }
+        }
+        let mut left = 0;
+        for (channel, waiting) in due {
+            left += self.flush_channel(&channel, waiting).await?;
+        }
+        Ok(left)
+    }
+
+    async fn flush_channel(
+        &self,
+        name: &str,
+        mut waiting: Vec<(String, Waiting)>,
+    ) -> Result<usize, NodeError> {
+        let _steady = self.steady().await;
+        // A channel that is out of force may come back; what waits for it waits on.
+        let Some(channel) = self.channel(name) else {
+            return Ok(0);
+        };
+        shuffle(&mut waiting)?;
+        let mut keys = Vec::with_capacity(waiting.len());
+        let mut changes = Vec::with_capacity(waiting.len());
+        let time = channel.rounded(self.now());
+        for (key, waiting) in waiting {
+            let hash: Option<Hash> = key.rsplit('/').next().and_then(|hash| hash.parse().ok());
+            match (hash, self.still_allowed(&channel, &waiting)) {
+                (Some(hash), None) => changes.push(Change {
+                    entry: Entry {
+                        action: Action::Release,
+                        hash: hash.0,
+                        id: waiting.id,
+                        modified: waiting.modified,
+                        kind: waiting.kind,
+                        label: waiting.label,
+                        attribution: self.config().code.clone(),
+                        salt: random()?,
+                        time: time.to_string(),
+                    },
+                    object: Some(waiting.object),
+                }),
+                (_, why) => {
+                    self.audit(vec![AuditRecord {
+                        what: "refuse".into(),
+                        who: super::AUTOMATION.into(),
+                        channel: name.to_owned(),
+                        objects: vec![waiting.id],
+                        count: 1,
+                        why: why.unwrap_or_else(|| "the waiting release is damaged".to_owned()),
+                        policy: channel.policy(),
+                        ..self.record()
+                    }])
+                    .await?;
+                }
+            }
+            keys.push(key);
+        }
+        let (own, signer) = (
+            channel.log(&self.config().code),
+            self.channel_signer(&channel)?,
+        );
+        let mut left = 0;
+        while !changes.is_empty() {
+            let rest = changes.split_off(changes.len().min(RELEASE_BATCH_OBJECTS));
+            let count = changes.len();
+            let already = self.append(&own, changes, &signer).await?;
+            left += count - already.min(count);
+            changes = rest;
+        }
+        self.metrics().released("released", left);
+        self.remember(keys, None).await?;
+        Ok(left)
+    }
+
+    /// Why the accord no longer allows what was permitted when it began to wait.
+    fn still_allowed(&self, channel: &Channel, waiting: &Waiting) -> Option<String> {
+        let Some(in_force) = channel.in_force() else {
+            return Some("the channel is no longer in force".to_owned());
+        };
+        let Ok(label) = Label::parse(&waiting.label) else {
+            return Some("its label cannot be read".to_owned());
+        };
+        let subject = Subject {
+            label: &label,
+            kind: &waiting.kind,
+            now: self.now(),
+        };
+        let reasons = releasable(&subject, &in_force).err()?;
+        let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        Some(reasons.join("; "))
+    }
+
+    /// Takes out of the queue what waits under these ids; answers how many objects that were.
+    pub(super) async fn unqueue(&self, channel: &str, ids: &[Id]) -> Result<usize, NodeError> {
+        let prefix = keys_of(channel);
+        let waiting = self.read(move |store| store.scan(&prefix)).await?;
+        let named = |value: &[u8]| {
+            serde_json::from_slice::<Waiting>(value)
+                .is_ok_and(|waiting| ids.iter().any(|id| id.as_str() == waiting.id))
+        };
+        let keys: Vec<String> = waiting
+            .into_iter()
+            .filter(|(_, value)| named(value))
+            .map(|(key, _)| key)
+            .collect();
+        let count = keys.len();
+        self.remember(keys, None).await?;
+        Ok(count)
+    }
+}
+
+/// A random order, each as likely as any other.
+fn shuffle<T>(items: &mut [T]) -> Result<(), NodeError> {
+    for last in (1..items.len()).rev() {
+        let bound = last as u64 + 1;
+        // Numbers past the last whole multiple would favour the first places.
+        let limit = u64::MAX - u64::MAX % bound;
+        let drawn = loop {
+            let drawn = u64::from_le_bytes(random()?);
+            if drawn < limit {
+                break drawn % bound;
+            }
+        };
+        items.swap(last, drawn as usize);
+    }
+    Ok(())
+}
