@@ -31,8 +31,6 @@ const HISTORY: &str = "policy/history/";
 pub struct InForce {
     set: PolicySet,
     authority: Authority,
-    profiles: Profiles,
-    leaks: LeakRules,
     manifest: Option<Manifest>,
     activation: Option<Activation>,
 }
@@ -89,12 +87,8 @@ impl InForce {
         manifest: Option<Manifest>,
         activation: Option<Activation>,
     ) -> Result<InForce, NodeError> {
-        let wrong = |error: policy::PolicyError| NodeError::request(error.to_string());
-        let text = |path| set.text(path).unwrap_or_default();
         Ok(InForce {
             authority: set.authority(manifest.as_ref().map_or(0, |manifest| manifest.number)),
-            profiles: Profiles::parse(text("redact.toml")).map_err(wrong)?,
-            leaks: LeakRules::parse(text("leak.toml")).map_err(wrong)?,
             set,
             manifest,
             activation,
@@ -123,12 +117,12 @@ impl InForce {
 
     /// Its redaction profiles.
     pub fn profiles(&self) -> &Profiles {
-        &self.profiles
+        self.set.profiles()
     }
 
     /// Its leak rules.
     pub fn leak_rules(&self) -> &LeakRules {
-        &self.leaks
+        self.set.leak_rules()
     }
 
     /// The set itself.

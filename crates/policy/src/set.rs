@@ -36,6 +36,7 @@ const SHIPPED: &[(&str, &str)] = &[
         include_str!("../../../policies/circumstances.cedar"),
     ),
     ("hand.cedar", include_str!("../../../policies/hand.cedar")),
+    ("leak.toml", include_str!("../../../policies/leak.toml")),
     (
         "onward.cedar",
         include_str!("../../../policies/onward.cedar"),

@@ -250,10 +250,10 @@ impl Node {
                     ids: ids.clone(),
                     ..Selection::default()
                 },
-                who: caller.recorded(said),
+                who: said.to_owned(),
                 explain: false,
             };
-            let report = self.release(&request).await?;
+            let report = self.release_as(caller, &request).await?;
             let there = |id: &String| {
                 report.results.iter().any(|result| {
                     result.id == *id

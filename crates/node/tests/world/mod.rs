@@ -9,6 +9,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -103,6 +104,21 @@ impl Prepared {
     /// Opens and serves the node, with an accord installed and ratified first.
     pub(crate) async fn start(self, accord: Option<&str>) -> Running {
         self.start_with(accord, |options| options).await
+    }
+
+    /// The same, by a clock that is ahead of the system's by what `ahead` says in microseconds.
+    pub(crate) async fn start_at(self, accord: Option<&str>, ahead: Arc<AtomicI64>) -> Running {
+        let config = Config::load(&data(&self.folder)).expect("config");
+        let clock = Clock::from_fn(move || {
+            Clock::system().micros() + ahead.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        let node = Node::open(config, clock).expect("open");
+        if let Some(note) = accord {
+            node.offer_accord(note.as_bytes().to_vec(), true, "test")
+                .await
+                .expect("the accord is installed");
+        }
+        Running::serve(self.code, self.folder, node, self.listeners)
     }
 
     /// The same, with changed options of the store.

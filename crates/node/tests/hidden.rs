@@ -1,0 +1,288 @@
+//! Channels that hide sources (I7), over whole nodes: what leaves at the end of a window, that it
+//! says nothing of who made it, and that a delegate publishes for others as its own.
+
+mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use node::admin::types::{ReleaseReport, WithdrawReport, WithdrawRequest};
+use policy::{Accord, Attribution, Channel, Delegate, Hide};
+use store::{Collection, Record};
+use world::{
+    Prepared, Running, accord, bundle, channel, collection, indicator_id, prepare, ratified_text,
+};
+
+const HOUR: i64 = 3_600_000_000;
+const QUIET: &str = "steppe/quiet";
+const GREEN: &str = "TLP:GREEN//REL KG,KZ//LEGAL only-this-desk";
+
+fn quiet() -> Channel {
+    Channel {
+        attribution: Attribution::Member,
+        hide: Some(Hide {
+            round_minutes: 60,
+            window_minutes: 60,
+            pad_bytes: 1_024,
+        }),
+        ..channel("quiet", &["KZ", "KG"])
+    }
+}
+
+fn agreed(nodes: &[&Prepared], channels: Vec<Channel>) -> String {
+    let members: Vec<_> = nodes.iter().map(|node| &node.member).collect();
+    let mut obligations = accord(&members, vec![channel("x", &["KZ", "KG"])])
+        .accord()
+        .obligations
+        .clone();
+    obligations.non_attribution = true;
+    let text = Accord {
+        channels,
+        obligations,
+        ..accord(&members, vec![channel("x", &["KZ", "KG"])])
+            .accord()
+            .clone()
+    };
+    ratified_text(nodes, text)
+}
+
+fn desk(number: u32) -> String {
+    format!(
+        r#"{{"type":"identity","spec_version":"2.1","id":"identity--00000000-0000-4000-8000-{number:012}","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","name":"desk {number}","identity_class":"organization"}}"#
+    )
+}
+
+/// An indicator of a desk, made at an odd second.
+fn of_desk(number: u32, desk: u32, minute: u32) -> String {
+    format!(
+        r#"{{"type":"indicator","spec_version":"2.1","id":"{}","created":"2026-01-01T03:17:{:02}.123Z","modified":"2026-01-01T03:{minute:02}:44.321Z","created_by_ref":"identity--00000000-0000-4000-8000-{desk:012}","name":"host {number}","pattern":"[domain-name:value = 'mail-{number}.example']","pattern_type":"stix","valid_from":"2026-01-01T03:17:09Z","external_references":[{{"source_name":"desk {desk} case","external_id":"case-{number}"}}]}}"#,
+        indicator_id(number),
+        number % 60,
+    )
+}
+
+async fn bodies(node: &Running, records: Vec<Record>) -> Vec<String> {
+    let bodies = node.node.read(move |store| store.bodies(&records)).await;
+    let text = |body: bytes::Bytes| String::from_utf8_lossy(&body).into_owned();
+    bodies.expect("reads").into_iter().map(text).collect()
+}
+
+/// Goes an hour on and lets what waits leave.
+async fn next_window(ahead: &AtomicI64, nodes: &[&Running]) {
+    ahead.fetch_add(HOUR, Ordering::Relaxed);
+    for node in nodes {
+        node.node.run_automation().await.expect("it runs");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_leaves_says_nothing_of_its_source() {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let accord = agreed(&[&kz, &kg], vec![quiet()]);
+    let kz = kz.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    let kg = kg.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    let mut objects = vec![desk(101), desk(102)];
+    objects.extend((1..=20).map(|number| of_desk(number, 101 + number % 2, 30)));
+    kz.add(&bundle(&objects), GREEN).await;
+    let ids: Vec<String> = (1..=20).map(indicator_id).collect();
+    let named: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let report: ReleaseReport = kz.release(QUIET, &named).await;
+    assert_eq!((report.queued, report.released), (20, 0), "{report:?}");
+    kz.node.run_automation().await.expect("it runs");
+    assert!(
+        kz.shown(&collection(QUIET)).await.is_empty(),
+        "not before the window ends"
+    );
+    let again = kz.release(QUIET, &named).await;
+    assert_eq!((again.already, again.queued), (20, 0), "{again:?}");
+
+    // One of them is taken back in time and never leaves.
+    let back: WithdrawReport = kz
+        .post(
+            "/withdraw",
+            &WithdrawRequest {
+                channel: QUIET.into(),
+                ids: vec![indicator_id(20)],
+                reason: "a mistake".into(),
+                who: String::new(),
+            },
+        )
+        .await;
+    assert_eq!((back.unqueued, back.withdrawn), (1, 0), "{back:?}");
+
+    next_window(&ahead, &[&kz]).await;
+    let shown = kz.shown(&collection(QUIET)).await;
+    assert_eq!(shown.len(), 19);
+    kg.until(async || kg.shown(&collection(QUIET)).await.len() == 19)
+        .await;
+    let member = model::member_identity_id("kz.example").to_string();
+    let received = kg.shown(&collection(QUIET)).await;
+    let order: Vec<String> = received
+        .iter()
+        .map(|record| record.id.to_string())
+        .collect();
+    for record in &received {
+        assert!(!ids.contains(&record.id.to_string()), "ids are derived");
+        assert_eq!(
+            &*record.assigned, "TLP:GREEN//REL KG,KZ",
+            "no basis names a desk"
+        );
+    }
+    let mut lengths = Vec::new();
+    for body in bodies(&kg, received).await {
+        for trace in [
+            "desk",
+            "case-",
+            "identity--00000000",
+            ":17:",
+            ":44",
+            ".123",
+            ".321",
+        ] {
+            assert!(!body.contains(trace), "{trace} in {body}");
+        }
+        assert!(body.contains(&member), "{body}");
+        lengths.push(body.len() / 1_024);
+    }
+    lengths.dedup();
+    assert_eq!(lengths.len(), 1, "all of one size");
+    // The order is not that of making: 19 things in order by chance are one in 10^17.
+    let mut by_making = Vec::new();
+    for body in bodies(&kz, shown).await {
+        let name = body
+            .split("\"host ")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        by_making.push(name.expect("a name").parse::<u32>().expect("a number"));
+    }
+    assert!(!by_making.is_sorted(), "{order:?}");
+    let own = kz.node.clone();
+    let times = own
+        .read(move |store| {
+            let log = store::LogName::new("steppe", "quiet", "KZ");
+            let path = log::tile::TilePath::at(log::tile::Kind::Entries, 0, 19).expect("a path");
+            Ok(store.tile(&log, &path)?.expect("entries"))
+        })
+        .await
+        .expect("reads");
+    let entries = log::entries::decode(&times, 19).expect("entries");
+    for entry in entries {
+        let entry = log::Entry::decode(entry).expect("an entry");
+        assert!(
+            entry.time.ends_with(":00:00Z") || entry.time.ends_with(":00:00.000Z"),
+            "{}",
+            entry.time
+        );
+    }
+
+    // A revision keeps the id; a withdrawal by the original's id takes it all back.
+    kz.add(&bundle(&[of_desk(1, 102, 59)]), GREEN).await;
+    let report = kz.release(QUIET, &[&indicator_id(1)]).await;
+    assert_eq!(report.queued, 1, "{report:?}");
+    let kz = {
+        // Nothing that waits is lost by a stop; the new process has the system's clock, so the
+        // window has not ended for it.
+        let kz = kz.restart().await;
+        assert_eq!(kz.shown(&collection(QUIET)).await.len(), 19);
+        kz
+    };
+    let waiting = kz
+        .node
+        .read(|store| store.scan("queue/"))
+        .await
+        .expect("reads");
+    assert_eq!(waiting.len(), 1);
+    let back: WithdrawReport = kz
+        .post(
+            "/withdraw",
+            &WithdrawRequest {
+                channel: QUIET.into(),
+                ids: vec![indicator_id(1), indicator_id(2)],
+                reason: "the source asked".into(),
+                who: String::new(),
+            },
+        )
+        .await;
+    assert_eq!((back.withdrawn, back.unqueued), (2, 1), "{back:?}");
+    assert!(back.unknown.is_empty());
+    assert_eq!(kz.shown(&collection(QUIET)).await.len(), 17);
+    assert_eq!(
+        kz.shown(&Collection::National).await.len(),
+        23,
+        "originals stay"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delegate_publishes_for_others_as_its_own() {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let inbox = Channel {
+        delegate: Some(Delegate {
+            member: "KZ".into(),
+            into: "quiet".into(),
+        }),
+        ..channel("inbox", &["KZ", "KG"])
+    };
+    let accord = agreed(&[&kz, &kg], vec![quiet(), inbox]);
+    let kz = kz.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    let kg = kg.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    kg.add(&bundle(&[desk(101), of_desk(1, 101, 30)]), GREEN)
+        .await;
+    kz.add(&bundle(&[desk(102), of_desk(2, 102, 31)]), GREEN)
+        .await;
+    let report = kg.release("steppe/inbox", &[&indicator_id(1)]).await;
+    assert!(report.released >= 1, "{report:?}");
+    kz.until_shown("steppe/inbox", &[&indicator_id(1)]).await;
+    let report = kz.release(QUIET, &[&indicator_id(2)]).await;
+    assert_eq!(report.queued, 1, "{report:?}");
+    kz.node.run_automation().await.expect("it runs");
+    next_window(&ahead, &[&kz]).await;
+    kg.until(async || kg.shown(&collection(QUIET)).await.len() == 2)
+        .await;
+    let shown = kg.shown(&collection(QUIET)).await;
+    assert!(
+        shown
+            .iter()
+            .all(|record| record.log.as_ref().is_some_and(|log| log.origin == "KZ"))
+    );
+    let texts = bodies(&kg, shown).await;
+    let general = |text: &str| {
+        let number = if text.contains("mail-1.") { "1" } else { "2" };
+        let text = text.replace(&format!("mail-{number}."), "mail-N.");
+        let text = text.replace(&format!("host {number}"), "host N");
+        let start = text.find("\"id\":\"indicator--").expect("an id") + 17;
+        format!("{}{}", &text[..start], &text[start + 36..])
+    };
+    let mut general: Vec<String> = texts.iter().map(|text| general(text)).collect();
+    general.dedup();
+    assert_eq!(
+        general.len(),
+        1,
+        "one cannot be told from the other: {general:#?}"
+    );
+
+    // What its owner takes back, the delegate takes back.
+    let _: WithdrawReport = kg
+        .post(
+            "/withdraw",
+            &WithdrawRequest {
+                channel: "steppe/inbox".into(),
+                ids: vec![indicator_id(1)],
+                reason: "ours again".into(),
+                who: String::new(),
+            },
+        )
+        .await;
+    let gone = collection("steppe/inbox");
+    kz.until(async || {
+        let shown = kz.shown(&gone).await;
+        !shown
+            .iter()
+            .any(|record| record.id.to_string() == indicator_id(1))
+    })
+    .await;
+    kz.node.run_automation().await.expect("it runs");
+    assert_eq!(kz.shown(&collection(QUIET)).await.len(), 1);
+}
