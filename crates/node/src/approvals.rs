@@ -263,19 +263,19 @@ impl Node {
             Ok(complete) => complete,
             Err(refused) => return Err(self.refuse(proposal, caller, "approve", &refused).await?),
         };
-        self.audit(vec![AuditRecord {
+        let record = AuditRecord {
             what: "approve".into(),
             who: caller.name.clone(),
             channel: proposal.bound.channel.clone(),
-            count: proposal.bound.items.len() as u64,
             why: format!("proposal {id}, digest {digest}"),
             policy: format!(
                 "{}; national {}",
                 proposal.bound.accord, proposal.bound.policy
             ),
             ..self.record()
-        }])
-        .await?;
+        };
+        // With the objects, so that whoever looks one up finds who approved it.
+        self.audit(with_objects(&record, &ids(&proposal))).await?;
         self.keep_proposal(&proposal).await?;
         if complete {
             self.release_approved(&mut proposal).await?;
@@ -440,15 +440,14 @@ impl Node {
         what: &str,
         refused: &Refused,
     ) -> Result<NodeError, NodeError> {
-        self.audit(vec![AuditRecord {
+        let record = AuditRecord {
             what: "refuse".into(),
             who: caller.name.clone(),
             channel: proposal.bound.channel.clone(),
-            count: proposal.bound.items.len() as u64,
             why: format!("{what} of proposal {}: {refused}", proposal.id),
             ..self.record()
-        }])
-        .await?;
+        };
+        self.audit(with_objects(&record, &ids(&proposal))).await?;
         if *refused == Refused::Expired {
             let why = "nobody decided in time";
             self.end(&mut proposal, State::Expired, "expire", AUTOMATION, why)

@@ -1,6 +1,8 @@
 //! The release authority on whole nodes: what needs approval, who may give it, and that nothing but
 //! the approved bytes leaves, whatever happens in between.
 
+extern crate kurultai_node as node;
+
 mod world;
 
 use hyper::{Method, StatusCode};

@@ -2,6 +2,8 @@
 //! once the change is made. The other side of the comparison is every object asked one by one, with
 //! the old policy and then with the new one in force.
 
+extern crate kurultai_node as node;
+
 mod world;
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Id, Label, Object};
+use model::{CAVEAT_NO_ONWARD, CAVEAT_ORCON, Id, Label, Object};
 use policy::authority::{Facts, Originator};
 use serde::Deserialize;
 use store::{Collection, Heard, Record, Store, StoreError};
@@ -190,7 +190,12 @@ impl<'a> Finder<'a> {
                 continue;
             };
             found.about_person |= part.effective.about_person;
-            if found.originator.is_none() {
+            // Who writes about a partner's object does not pass it on; but what its originator
+            // controls leaves in no wrapping of ours either.
+            let controlled = [CAVEAT_ORCON, CAVEAT_NO_ONWARD]
+                .iter()
+                .any(|caveat| part.effective.label.has_caveat(caveat));
+            if found.originator.is_none() && controlled {
                 found.originator = part.effective.originator.clone();
             }
             let label = Label::clone(&part.effective.label);
