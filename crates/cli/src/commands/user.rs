@@ -236,7 +236,7 @@ impl Add {
             )),
             None => {}
         }
-        if user.must_change && user.duties.iter().any(|duty| *duty != Duty::Analyst) {
+        if user.must_change {
             show::notice(format!(
                 "until {0} runs `kurultai user password {0}`, this password reads and adds but decides nothing",
                 user.name

@@ -38,11 +38,16 @@ struct Token {
     note: String,
     #[serde(default)]
     made_by: String,
-    /// Absent in tokens of earlier versions: all that the user may.
-    #[serde(default)]
-    scopes: Option<BTreeSet<Scope>>,
+    /// Tokens of earlier versions have none written: they could read and add, and still can no more,
+    /// whatever duties their user has been given since.
+    #[serde(default = "read_and_add")]
+    scopes: BTreeSet<Scope>,
     #[serde(default)]
     collections: Vec<String>,
+}
+
+fn read_and_add() -> BTreeSet<Scope> {
+    [Scope::Read, Scope::Add].into()
 }
 
 impl Auth {
@@ -145,7 +150,7 @@ impl Auth {
                 expires,
                 note: request.note.clone(),
                 made_by: actor.recorded(""),
-                scopes: Some(scopes),
+                scopes,
                 collections: collections.clone(),
             },
             actor,
@@ -174,11 +179,10 @@ impl Auth {
         let _alone = self.alone();
         let (digest, mut old) = self.token_of(name, id)?;
         let own = actor.proven() && actor.name == name;
-        let decides = old.scopes.as_ref().is_none_or(|scopes| {
-            scopes
-                .iter()
-                .any(|scope| !matches!(scope, Scope::Read | Scope::Add))
-        });
+        let decides = old
+            .scopes
+            .iter()
+            .any(|scope| !matches!(scope, Scope::Read | Scope::Add));
         // The secret of the new token is shown to whoever rotates, so the rule is that of making.
         if !own && decides {
             return Err(AuthError::NotTheirs {
@@ -225,12 +229,7 @@ impl Auth {
         let text = format!("{TOKEN_PREFIX}{}", secret::encode(&secret::random::<32>()));
         let digest = secret::digest(text.as_bytes());
         let id = digest[..ID_CHARS].to_owned();
-        let scopes: Vec<&str> = token
-            .scopes
-            .iter()
-            .flatten()
-            .map(|scope| scope.word())
-            .collect();
+        let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.word()).collect();
         let expires = token.expires.map(stamp);
         self.account(
             "token",
@@ -309,11 +308,10 @@ impl Auth {
         let mut caller = self
             .active(&token.user)?
             .caller(&token.user, Proof::Token, now);
-        if let Some(scopes) = &token.scopes {
-            let allowed: BTreeSet<Duty> = scopes.iter().filter_map(|scope| scope.duty()).collect();
-            caller.duties.retain(|duty| allowed.contains(duty));
-            caller.reads = scopes.contains(&Scope::Read);
-        }
+        let scopes = &token.scopes;
+        let allowed: BTreeSet<Duty> = scopes.iter().filter_map(|scope| scope.duty()).collect();
+        caller.duties.retain(|duty| allowed.contains(duty));
+        caller.reads = scopes.contains(&Scope::Read);
         if !token.collections.is_empty() {
             let seen: Vec<String> = token
                 .collections

@@ -347,7 +347,9 @@ impl Auth {
                 duties: user.duties(),
                 clearance: user.clearance.to_string(),
                 password: user.password.is_some(),
-                must_change: user.password.is_some() && user.held_back(now).is_some(),
+                must_change: user.password.is_some()
+                    && user.held_back(now).is_some()
+                    && user.duties().iter().any(|duty| *duty != Duty::Analyst),
                 second_factor: user.second_factor,
                 invited: self.invited(&name, now)?,
                 locked: user.locked,

@@ -438,14 +438,11 @@ impl Console {
                 .map(|info| TokenRow {
                     id: info.id,
                     note: info.note,
-                    scopes: info.scopes.map_or_else(
-                        || "all that you may".to_owned(),
-                        |scopes| {
-                            let words: Vec<&str> =
-                                scopes.iter().map(|scope| scope.word()).collect();
-                            words.join(", ")
-                        },
-                    ),
+                    scopes: {
+                        let words: Vec<&str> =
+                            info.scopes.iter().map(|scope| scope.word()).collect();
+                        words.join(", ")
+                    },
                     created: minute(&info.created),
                     expires: info
                         .expires

@@ -139,19 +139,11 @@ impl List {
         }
         let mut table = show::Table::new(&["id", "for", "scopes", "made by", "ends", "last used"]);
         for token in list {
-            let scopes: Vec<&str> = token
-                .scopes
-                .iter()
-                .flatten()
-                .map(|scope| scope.word())
-                .collect();
+            let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.word()).collect();
             table.row(vec![
                 token.id,
                 token.note,
-                match token.scopes {
-                    None => "all".to_owned(),
-                    Some(_) => scopes.join(" "),
-                },
+                scopes.join(" "),
                 token.made_by,
                 token.expires.unwrap_or_else(|| "never".to_owned()),
                 token.used.unwrap_or_else(|| "never".to_owned()),

@@ -153,8 +153,8 @@ pub struct TokenInfo {
     pub expires: Option<String>,
     /// When it was last used, to the minute.
     pub used: Option<String>,
-    /// What it may be used for; absent: all that its user may (tokens of earlier versions).
-    pub scopes: Option<BTreeSet<Scope>>,
+    /// What it may be used for.
+    pub scopes: BTreeSet<Scope>,
     /// The collections that it sees; empty: all of its user's.
     pub collections: Vec<String>,
 }
