@@ -15,7 +15,7 @@ use crate::node::Node;
 use crate::problem::Fault;
 
 /// Who may look at proposals: who makes them, who decides about them, who answers for the node.
-const READERS: [Duty; 4] = [
+pub(crate) const READERS: [Duty; 4] = [
     Duty::Releaser,
     Duty::Approver,
     Duty::Operator,
@@ -74,7 +74,7 @@ pub(super) async fn decline(
 }
 
 /// The bytes of a proposal are for those whose clearance reaches them.
-async fn may_see(node: &Arc<Node>, caller: &Caller, id: &str) -> Result<(), NodeError> {
+pub(crate) async fn may_see(node: &Arc<Node>, caller: &Caller, id: &str) -> Result<(), NodeError> {
     let proposal = node.proposal(id).await?;
     let level = crate::approvals::show::level(node, &proposal).await?;
     if caller.clearance >= level {

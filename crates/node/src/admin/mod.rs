@@ -9,7 +9,7 @@
 
 pub mod types;
 
-mod approvals;
+pub(crate) mod approvals;
 mod objects;
 mod persons;
 mod policy;

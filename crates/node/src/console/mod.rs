@@ -10,6 +10,7 @@
 //! never taken from a request.
 
 mod account;
+mod approvals;
 mod pages;
 mod passkeys;
 mod sign_in;
@@ -107,6 +108,11 @@ pub(crate) fn router(node: &Arc<Node>) -> Result<Router, NodeError> {
         .route("/console/account/sessions/end", post(account::end_sessions))
         .route("/console/account/token", post(account::new_token))
         .route("/console/account/token/revoke", post(account::revoke_token))
+        .route("/console/approvals", get(approvals::list))
+        .route(
+            "/console/approvals/{id}",
+            get(approvals::show).post(approvals::decide),
+        )
         .route("/console/{*path}", get(nothing))
         .layer(DefaultBodyLimit::max(CONSOLE_BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Console;
 use super::visit::Visit;
+use crate::admin::types::{ProposalInfo, ProposalView};
 use crate::auth::{Caller, Proof};
 
 /// What every page shows around its own content.
@@ -93,6 +94,22 @@ pub(super) struct AccountPage<'a> {
     pub(super) scopes: Vec<&'static str>,
     pub(super) shortest: usize,
     pub(super) token_days: u32,
+}
+
+#[derive(Template)]
+#[template(path = "console/approvals.html")]
+pub(super) struct ApprovalsPage {
+    pub(super) page: Page,
+    pub(super) proposals: Vec<ProposalInfo>,
+}
+
+#[derive(Template)]
+#[template(path = "console/approval.html")]
+pub(super) struct ApprovalPage {
+    pub(super) page: Page,
+    pub(super) view: ProposalView,
+    /// Why this visitor has nothing to decide.
+    pub(super) cannot: Option<&'static str>,
 }
 
 /// Something that is shown once.

@@ -7,6 +7,7 @@
 
 extern crate kurultai_node as node;
 
+mod approvals;
 mod browser;
 mod certificate;
 mod console;
