@@ -424,6 +424,7 @@ impl Console {
                 })
                 .collect(),
             passkeys_missing: self.passkeys.available().err().map(|why| why.to_string()),
+            password: user.as_ref().is_some_and(|user| user.password),
             totp: user.is_some_and(|user| user.second_factor),
             sessions: sessions
                 .into_iter()

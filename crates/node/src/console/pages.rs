@@ -88,6 +88,8 @@ pub(super) struct AccountPage<'a> {
     pub(super) passkeys: Vec<PasskeyRow>,
     /// Why there are no passkeys on this node.
     pub(super) passkeys_missing: Option<String>,
+    /// Whether there is a password to change and to join with codes.
+    pub(super) password: bool,
     pub(super) totp: bool,
     pub(super) sessions: Vec<SessionRow>,
     pub(super) tokens: Vec<TokenRow>,

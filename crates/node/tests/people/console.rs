@@ -320,6 +320,10 @@ async fn somebody_enrols_with_a_passkey_alone() {
     assert!(
         account.body.contains("<dd>a passkey</dd>") && account.body.contains("<dd>approver</dd>")
     );
+    assert!(
+        !account.body.contains("Change the password"),
+        "there is none"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
