@@ -57,7 +57,7 @@ pub(super) async fn ask(
 ) -> Response {
     let asked: Named = match read(&console, &visit, &headers, &body) {
         Ok(asked) => asked,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     let passkeys = Arc::clone(&console.passkeys);
     match blocking(move || passkeys.begin_sign_in(&asked.name)).await {
@@ -75,7 +75,7 @@ pub(super) async fn sign_in(
 ) -> Response {
     let answered: Answered = match read(&console, &visit, &headers, &body) {
         Ok(answered) => answered,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     let passkeys = Arc::clone(&console.passkeys);
     let next = safe(&answered.next).to_owned();
@@ -106,7 +106,7 @@ pub(super) async fn offer(
     body: Bytes,
 ) -> Response {
     if let Err(refused) = read::<Value>(&console, &member.visit, &headers, &body) {
-        return refused;
+        return refused.into_response();
     }
     if member.caller.proof == Proof::Token {
         return refuse(&PasskeyError::Wrong);
@@ -127,7 +127,7 @@ pub(super) async fn add(
 ) -> Response {
     let answered: Answered = match read(&console, &member.visit, &headers, &body) {
         Ok(answered) => answered,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     let (passkeys, user) = (Arc::clone(&console.passkeys), member.caller.name.clone());
     let auth = Arc::clone(console.node.auth());
@@ -156,7 +156,7 @@ pub(super) async fn invite(
 ) -> Response {
     let invited: Invited = match read(&console, &visit, &headers, &body) {
         Ok(invited) => invited,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     let (auth, passkeys) = (
         Arc::clone(console.node.auth()),
@@ -182,7 +182,7 @@ pub(super) async fn enrol(
 ) -> Response {
     let answered: Answered = match read(&console, &visit, &headers, &body) {
         Ok(answered) => answered,
-        Err(refused) => return refused,
+        Err(refused) => return refused.into_response(),
     };
     let (auth, passkeys) = (
         Arc::clone(console.node.auth()),
@@ -235,17 +235,26 @@ impl Console {
     }
 }
 
+/// A request that is not looked into.
+struct Refused(StatusCode, &'static str);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        say(self.0, self.1)
+    }
+}
+
 /// The request, when it is this visitor's own and can be read.
 fn read<T: DeserializeOwned>(
     console: &Console,
     visit: &Visit,
     headers: &HeaderMap,
     body: &Bytes,
-) -> Result<T, Response> {
+) -> Result<T, Refused> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     // Other sites can send this type only with the permission of this node, which gives none.
     if text("content-type") != Some("application/json") {
-        return Err(say(
+        return Err(Refused(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "The request must be application/json.",
         ));
@@ -255,10 +264,10 @@ fn read<T: DeserializeOwned>(
         .is_err()
     {
         let text = "This page is too old: load it again and try once more.";
-        return Err(say(StatusCode::FORBIDDEN, text));
+        return Err(Refused(StatusCode::FORBIDDEN, text));
     }
     serde_json::from_slice(body)
-        .map_err(|_| say(StatusCode::BAD_REQUEST, "The request cannot be read."))
+        .map_err(|_| Refused(StatusCode::BAD_REQUEST, "The request cannot be read."))
 }
 
 fn refuse(error: &PasskeyError) -> Response {
