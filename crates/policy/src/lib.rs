@@ -4,9 +4,9 @@
 //! members have ratified it, says which channels are therefore in force, and holds the one
 //! function that every release and every received entry must pass: [`releasable`].
 //!
-//! INVARIANT (I1): nothing is permitted by [`decide`] and nothing is admitted by [`admissible`]
-//! unless [`releasable`] has said yes. Whatever a nation's own policy adds later can only refuse
-//! or delay more, because it sits behind that function and never in front of it.
+//! INVARIANT (I1): nothing is permitted by [`Authority::decide`] and nothing is admitted by
+//! [`admissible`] unless [`releasable`] has said yes. A nation's own policy can only refuse, delay
+//! or redact more, because it sits behind that function and never in front of it.
 //!
 //! The crate is pure: it takes bytes and a `now` and returns values. Fetching accords, storing
 //! them and choosing whom to believe about the time is left to the node.
@@ -14,8 +14,8 @@
 mod accord;
 mod admit;
 pub mod authority;
+mod bounds;
 mod check;
-mod decide;
 mod equivalence;
 mod error;
 mod fault;
@@ -30,8 +30,8 @@ pub use accord::{
     Accord, Attribution, Channel, Delegate, Group, Hide, Kinds, Member, Obligations, Role, Transfer,
 };
 pub use admit::admissible;
-pub use authority::{Duty, NoDuty};
-pub use decide::{Decision, ReleaseMode, Trigger, decide};
+pub use authority::{Authority, Duty, NoDuty};
+pub use bounds::ReleaseMode;
 pub use equivalence::Equivalence;
 pub use error::AccordError;
 pub use fault::PolicyError;

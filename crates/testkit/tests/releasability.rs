@@ -1,6 +1,6 @@
 //! I1 and I9: nobody holds what is not meant for it, whatever careless members release.
 
-use policy::Decision;
+use policy::authority::{Circumstances, Facts, Originator, Outcome, Person, Principal};
 use store::Collection;
 use testkit::{
     Faults, Rng, World, assert_converged, assert_releasable, label_allows, random_accord,
@@ -116,19 +116,36 @@ fn a_member_that_has_not_ratified_keeps_everybody_to_what_it_may_see() {
     let accord = testkit::accord(&testkit::SIX, vec![testkit::channel("all", &testkit::SIX)]);
     let mut world = World::ratified_by(2, accord, &testkit::SIX[..5]);
     let five = model::Label::parse("TLP:CLEAR//REL KG,KZ,PK,TJ,US").expect("a label");
+    let signed = world.accord.clone();
+    let set = policy::PolicySet::shipped().expect("the shipped rules load");
+    let authority = set.authority(0);
+    let aigul = Person {
+        name: "Aigul".to_owned(),
+        duties: [policy::Duty::Releaser].into(),
+        clearance: model::Tlp::Red,
+        proven: true,
+    };
     for record in world.add_labelled("KZ", 5, &five) {
-        let reasons = world
+        world
             .release("KZ", "all", &record)
             .expect_err("UZ is not cleared");
-        let mode = policy::ReleaseMode::default();
-        let subject = policy::Subject {
+        // Nor by a releaser's hand, under the shipped rules.
+        let facts = Facts {
             label: &five,
             kind: record.id.type_name(),
-            now: world.now(),
+            about_person: false,
+            originator: Originator::Own,
         };
-        let trigger = policy::Trigger::Person("Aigul".to_owned());
-        let decision = policy::decide(Err(reasons), &mode, &subject, &trigger);
-        assert!(matches!(decision, Decision::Refuse { .. }));
+        let circumstances = Circumstances {
+            now: world.now(),
+            utc_offset_minutes: None,
+            objects: 1,
+            delegated: false,
+        };
+        let in_force = signed.channel_in_force("all").expect("five have ratified");
+        let principal = Principal::Person(&aigul);
+        let outcome = authority.outcome(&facts, &in_force, &principal, &circumstances);
+        assert_eq!(outcome, Outcome::Refuse);
     }
     world.settle();
     for code in world.codes() {

@@ -19,7 +19,7 @@ use crate::authority::{
     Action, Authority, Circumstances, Decision, Duty, Facts, Need, Originator, Outcome, Person,
     Principal, Reason, Rule,
 };
-use crate::decide::ReleaseMode;
+use crate::bounds::ReleaseMode;
 use crate::fault::PolicyError;
 use crate::release::InForce;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use model::{Label, Timestamp, Tlp};
 
 use crate::authority::duty::Duty;
-use crate::decide::ReleaseMode;
+use crate::bounds::ReleaseMode;
 
 /// A person as the node knows them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

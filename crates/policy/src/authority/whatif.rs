@@ -14,7 +14,7 @@ use crate::authority::classes::Class;
 use crate::authority::{
     Authority, Circumstances, Decision, Duty, Need, Outcome, Person, Principal,
 };
-use crate::decide::ReleaseMode;
+use crate::bounds::ReleaseMode;
 use crate::release::InForce;
 
 /// One side of the comparison.
