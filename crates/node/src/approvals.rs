@@ -162,7 +162,7 @@ impl Node {
         let same = held.bound.items.contains(&item(one))
             && held.bound.policy == judge.policy.version().to_string()
             && held.bound.accord == judge.channel.policy()
-            && !held.lapsed(self.now());
+            && !held.lapsed(self.decision_time());
         if same {
             return Ok(Some(held.id));
         }
@@ -202,7 +202,7 @@ impl Node {
                 self.end_void(&mut proposal, &why).await?;
             } else if proposal.is_complete() {
                 self.release_approved(&mut proposal).await?;
-            } else if proposal.lapsed(self.now()) {
+            } else if proposal.lapsed(self.decision_time()) {
                 let why = "nobody decided in time";
                 self.end(&mut proposal, State::Expired, "expire", AUTOMATION, why)
                     .await?;
@@ -254,7 +254,7 @@ impl Node {
         let _steady = self.steady().await;
         let _turn = self.approvals_turn().lock().await;
         let mut proposal = self.proposal(id).await?;
-        let now = self.now();
+        let now = self.decision_time();
         if let Err(why) = self.policy_lets_approve(&proposal, caller).await? {
             let refused = Refused::Policy { why };
             return Err(self.refuse(proposal, caller, "approve", &refused).await?);

@@ -204,3 +204,17 @@ pub const PROPOSALS_OPEN_MAX: usize = 500;
 
 /// LIMIT: proposals kept after they ended, for people to look at; the audit log has them all.
 pub const PROPOSALS_ENDED_MAX: usize = 500;
+
+/// LIMIT: readers and refused tries that are told apart between two writings of the audit log;
+/// whoever tries paths at random must not fill the memory or the log.
+pub const READERS_MAX: usize = 4_096;
+
+/// LIMIT: characters of a refused try that its audit record keeps.
+pub const DENIED_CHARS_MAX: usize = 60;
+
+/// LIMIT: minutes for which what a person released counts into their next request, for rules about
+/// bulk.
+pub const BULK_MINUTES: u32 = 60;
+
+/// LIMIT: requests of one person that are told apart for that.
+pub const BULK_REQUESTS_MAX: usize = 1_000;

@@ -160,11 +160,19 @@ async fn answer(node: Arc<Node>, pin: Pin, request: Request<Incoming>) -> Respon
         Some(code) => {
             node.metrics().partner_read(&code);
             let path = request.uri().path().to_owned();
+            let reads = request.method() == Method::GET;
             let caller = Caller { code, pin };
             let answered = route(&node, &caller, request).await;
             let (peer, ok) = (caller.code, answered.is_ok());
             tracing::debug!(peer, path, ok, "partner request");
-            answered.unwrap_or_else(|fault| fault.for_partner().into_response())
+            let response = answered.unwrap_or_else(|fault| fault.for_partner().into_response());
+            // What partners may look for and not find is of no account; what they try to do is.
+            if !ok && !reads {
+                let status = response.status().as_u16();
+                node.reads()
+                    .denied(&peer, status, &format!("a request to {path}"));
+            }
+            response
         }
         None => Fault::not_found().into_response(),
     };

@@ -30,6 +30,7 @@ use crate::peers::Peers;
 use crate::policies::InForce;
 use crate::pull::Turns;
 use crate::reads::Reads;
+use crate::release::pace::Pace;
 use crate::requests::Requests;
 use crate::taxii::Listing;
 
@@ -61,6 +62,7 @@ pub struct Node {
     ledger: Ledger,
     requests: Arc<Requests>,
     pull_turns: Turns,
+    pace: Pace,
     automation: AtomicBool,
     automation_from: AtomicU64,
     events: broadcast::Sender<Event>,
@@ -121,6 +123,7 @@ impl Node {
             ledger,
             requests: Arc::default(),
             pull_turns: Turns::default(),
+            pace: Pace::default(),
             automation: AtomicBool::new(false),
             automation_from: AtomicU64::new(u64::MAX),
             started: clock.now(),
@@ -456,6 +459,11 @@ impl Node {
         &self.pull_turns
     }
 
+    /// What decisions must know of the time before them.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
     /// What partners have read since it was last accounted for.
     pub(crate) fn reads(&self) -> &Reads {
         &self.reads
@@ -509,7 +517,7 @@ impl Node {
     }
 
     /// A label with this member in its releasable-to set.
-    fn with_own_code(&self, mut label: Label) -> Label {
+    pub(crate) fn with_own_code(&self, mut label: Label) -> Label {
         label.releasable_to = label.releasable_to.including(&self.config.code);
         label
     }

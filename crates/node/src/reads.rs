@@ -1,4 +1,5 @@
-//! What partners and national tools read, counted until it is accounted for (I10).
+//! What partners and national tools read, and what people and tools were denied, counted until it
+//! is accounted for (I10).
 //!
 //! A partner that catches up asks for thousands of tiles and a tool polls all day, so one audit
 //! record stands for all requests of one reader about one log or collection since the last record:
@@ -13,6 +14,7 @@ use store::LogName;
 
 use crate::admin::types::AuditRecord;
 use crate::error::NodeError;
+use crate::limits::{DENIED_CHARS_MAX, READERS_MAX};
 use crate::node::Node;
 
 /// Requests by reader and what it read.
@@ -25,6 +27,8 @@ enum Reader {
     Partner(String, LogName),
     /// A user over TAXII, of a collection.
     Tool(String, String),
+    /// Somebody who was not let in, or not there: who, the answer's status, and what was tried.
+    Denied(String, u16, String),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +46,17 @@ impl Reads {
     /// `user` was answered over TAXII with a page of `collection`.
     pub(crate) fn tool(&self, user: &str, collection: &str) {
         self.count(Reader::Tool(user.to_owned(), collection.to_owned()), 0);
+    }
+
+    /// `who` was refused what `tried` says: 401 (then nobody knows who it was), 403 or 404.
+    pub(crate) fn denied(&self, who: &str, status: u16, tried: &str) {
+        let tried: String = tried.chars().take(DENIED_CHARS_MAX).collect();
+        let denied = Reader::Denied(who.to_owned(), status, tried);
+        if self.lock().len() < READERS_MAX {
+            self.count(denied, 0);
+        } else {
+            self.count(Reader::Denied(who.to_owned(), status, String::new()), 0);
+        }
     }
 
     fn count(&self, reader: Reader, size: u64) {
@@ -91,6 +106,12 @@ impl Node {
                         user,
                         collection.clone(),
                         "pages read over TAXII".to_owned(),
+                    ),
+                    Reader::Denied(who, status, tried) => (
+                        "denied",
+                        who,
+                        String::new(),
+                        format!("{tried} was answered {status}"),
                     ),
                 };
                 AuditRecord {

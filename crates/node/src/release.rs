@@ -20,6 +20,7 @@ mod delegate;
 pub(crate) mod effective;
 pub(crate) mod forms;
 pub(crate) mod journey;
+pub(crate) mod pace;
 mod queue;
 mod select;
 mod withdraw;
@@ -28,12 +29,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use log::{Action, Entry};
-use model::{Id, member_identity_id};
+use model::{Id, Timestamp, member_identity_id};
 use policy::authority::{Circumstances, Person};
 use store::{Change, Collection, Command, LogName, Record, Reply, Signer};
 
 use crate::accords::Channel;
-use crate::admin::types::{ObjectResult, ReleaseOutcome, ReleaseReport, ReleaseRequest};
+use crate::admin::types::{
+    AuditRecord, ObjectResult, ReleaseOutcome, ReleaseReport, ReleaseRequest,
+};
 use crate::auth::Caller;
 use crate::error::NodeError;
 use crate::keys::random;
@@ -115,11 +118,33 @@ impl Node {
         caller: &Caller,
         request: &ReleaseRequest,
     ) -> Result<ReleaseReport, NodeError> {
-        let channel = self.channel_or_say(&request.channel)?;
-        let selection = select::parse(&request.selection)?;
         let mut asked = Asked::by(caller, &request.who);
+        let channel = match self.channel_or_say(&request.channel) {
+            Ok(channel) => channel,
+            Err(error) => {
+                self.audit(vec![AuditRecord {
+                    what: "refuse".into(),
+                    who: asked.who,
+                    channel: request.channel.clone(),
+                    count: 1,
+                    why: error.to_string(),
+                    ..self.record()
+                }])
+                .await?;
+                return Err(error);
+            }
+        };
+        let selection = select::parse(&request.selection)?;
         asked.named = Arc::new(selection.named());
-        asked.objects = self.count_selected(&request.selection).await?;
+        let selected = self.count_selected(&request.selection).await?;
+        let mut ticket = None;
+        asked.objects = selected;
+        if !request.explain {
+            let now = self.clock().micros();
+            let (lately, mine) = self.pace().asks(&caller.name, selected, now);
+            asked.objects = lately;
+            ticket = Some(mine);
+        }
         let mut report = ReleaseReport {
             channel: request.channel.clone(),
             explain: request.explain,
@@ -151,6 +176,10 @@ impl Node {
                     ..ObjectResult::default()
                 },
             );
+        }
+        if let Some(ticket) = ticket {
+            let gone = report.released + report.queued + report.proposed;
+            self.pace().done(&caller.name, ticket, gone as u64);
         }
         report.results.sort_by_key(|result| result.outcome);
         let own = channel.log(&self.config().code);
@@ -239,10 +268,15 @@ impl Node {
         }
     }
 
+    /// The time for decisions, which does not run backwards.
+    pub(crate) fn decision_time(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.pace().time(self.clock().micros()))
+    }
+
     /// What is not of the object, now.
     pub(crate) fn circumstances(&self, objects: u64, delegated: bool) -> Circumstances {
         Circumstances {
-            now: self.now(),
+            now: self.decision_time(),
             utc_offset_minutes: self.config().policy.utc_offset_minutes,
             objects,
             delegated,

@@ -149,13 +149,32 @@ async fn identify(
             node.auth().authenticate(header, &source).await
         }
     };
-    match caller {
+    let tried = format!("{} {}", request.method(), resource(request.uri().path()));
+    let (who, response) = match caller {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(Arc::clone(&caller));
+            (caller.name.clone(), next.run(request).await)
         }
-        Err(error) => Fault::from(error).into_response(),
+        Err(error) => (NOBODY.to_owned(), Fault::from(error).into_response()),
+    };
+    if matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    ) {
+        let status = response.status().as_u16();
+        node.reads().denied(&who, status, &tried);
     }
+    response
+}
+
+/// Who it was that proved nothing, in the audit log.
+const NOBODY: &str = "nobody";
+
+/// The part of a path that says what is wanted, without the names in it.
+fn resource(path: &str) -> &str {
+    let rest = path.strip_prefix('/').unwrap_or(path);
+    let end = rest.find('/').unwrap_or(rest.len());
+    &rest[..end]
 }
 
 /// Counts the answer and gives errors that the framework itself made our own form.
@@ -277,9 +296,20 @@ async fn install(
     caller.require(Duty::Operator)?;
     let wanted = query(wanted)?;
     let who = caller.recorded(&wanted.who);
-    let offered = node
-        .offer_accord(body.to_vec(), wanted.ratify, &who)
-        .await?;
+    let offered = match node.offer_accord(body.to_vec(), wanted.ratify, &who).await {
+        Ok(offered) => offered,
+        Err(error) => {
+            node.audit(vec![types::AuditRecord {
+                what: "refuse".into(),
+                who,
+                count: 1,
+                why: format!("installation of an accord: {error}"),
+                ..node.record()
+            }])
+            .await?;
+            return Err(error.into());
+        }
+    };
     Ok(Json(AccordReport {
         accord: types::AccordInfo::of(&offered.accord),
         new_signatures: offered.new_signatures,

@@ -14,18 +14,18 @@ use http_body_util::BodyExt;
 use model::{Id, Label, Object, Timestamp};
 use policy::Duty;
 use serde::Deserialize;
-use store::{Outcome, Query, Record};
+use store::{Collection, Outcome, Query, Record, Seq, StoreError};
 use tokio::sync::Semaphore;
 
 use super::persons;
-use super::types::{AddReport, ObjectInfo, ObjectRefusal, ObjectsPage, ObjectsQuery};
+use super::types::{AddReport, AuditRecord, ObjectInfo, ObjectRefusal, ObjectsPage, ObjectsQuery};
 use super::{As, Shared, query};
 use crate::error::NodeError;
 use crate::limits::{
     ADD_BATCH_OBJECTS, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX, ADMIN_PAGE_DEFAULT,
     ADMIN_PAGE_MAX,
 };
-use crate::node::blocking;
+use crate::node::{Node, blocking};
 use crate::problem::Fault;
 
 /// Lets one large body in at a time.
@@ -77,6 +77,7 @@ pub(super) async fn add(
     let mut refusals = parsed.refusals;
     let who = caller.recorded(wanted.who.as_deref().unwrap_or_default());
     let mut rest = objects.into_iter();
+    let mut duplicates = Vec::new();
     loop {
         let (places, batch): (Vec<(usize, Id)>, Vec<Object>) = rest
             .by_ref()
@@ -99,7 +100,10 @@ pub(super) async fn add(
         for ((index, id), outcome) in places.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Added(_) => report.added += 1,
-                Outcome::Duplicate(_) => report.duplicates += 1,
+                Outcome::Duplicate(seq) => {
+                    report.duplicates += 1;
+                    duplicates.push((index, id, seq));
+                }
                 Outcome::Conflict { held } => {
                     report.conflicts += 1;
                     refusals.push(ObjectRefusal {
@@ -115,7 +119,22 @@ pub(super) async fn add(
             }
         }
     }
+    refusals.extend(held_under_less(&node, &label, duplicates).await?);
     refusals.sort_by_key(|refusal| refusal.index);
+    if let Some(first) = refusals.first() {
+        let named = refusals.iter().filter_map(|refusal| refusal.id.clone());
+        let named: Vec<String> = named.take(crate::limits::AUDIT_IDS_MAX).collect();
+        node.audit(vec![AuditRecord {
+            what: "refuse".into(),
+            who: who.clone(),
+            channel: "national".into(),
+            objects: named,
+            count: refusals.len() as u64,
+            why: format!("intake: {}: {}", first.pointer, first.reason),
+            ..node.record()
+        }])
+        .await?;
+    }
     report.refusals_omitted = refusals.len().saturating_sub(ADMIN_ITEMS_MAX);
     refusals.truncate(ADMIN_ITEMS_MAX);
     report.refusals = refusals;
@@ -136,6 +155,39 @@ pub(super) async fn add(
         node.run_automation().await?;
     }
     Ok(Json(report))
+}
+
+/// Objects that are held already, under a label less strict than the one given now. The held label
+/// stands, and nobody must believe otherwise.
+async fn held_under_less(
+    node: &Node,
+    label: &Label,
+    duplicates: Vec<(usize, Id, Seq)>,
+) -> Result<Vec<ObjectRefusal>, StoreError> {
+    let wanted = node.with_own_code(label.clone());
+    node.read(move |store| {
+        let mut found = Vec::new();
+        for (index, id, seq) in duplicates {
+            let versions = store.versions(&Collection::National, &id)?;
+            let held = versions.iter().find(|record| record.object == seq);
+            let Some(held) = held.and_then(|record| Label::parse(&record.assigned).ok()) else {
+                continue;
+            };
+            if !held.is_as_strict_as(&wanted) {
+                found.push(ObjectRefusal {
+                    index,
+                    id: Some(id.to_string()),
+                    pointer: String::new(),
+                    reason: format!(
+                        "this version is held under {held} already, and that stands; \
+                         to make it stricter, mark it in a newer version"
+                    ),
+                });
+            }
+        }
+        Ok(found)
+    })
+    .await
 }
 
 async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Fault> {

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{CAVEAT_NO_ONWARD, CAVEAT_ORCON, Id, Label, Object};
+use model::{CAVEAT_NO_ONWARD, CAVEAT_ORCON, Hash, Id, Label, Object};
 use policy::authority::{Facts, Originator};
 use serde::Deserialize;
 use store::{Collection, Heard, Record, Store, StoreError};
@@ -52,6 +52,8 @@ pub(crate) struct Finder<'a> {
     relabel: &'a BTreeMap<String, String>,
     heard: HashMap<Id, Vec<Heard>>,
     asked: HashSet<Id>,
+    /// The newest versions, by the hashes of older ones.
+    newer: HashMap<Hash, Record>,
     parts: HashMap<Id, Option<Arc<Part>>>,
 }
 
@@ -78,6 +80,7 @@ impl<'a> Finder<'a> {
             relabel,
             heard: HashMap::new(),
             asked: HashSet::new(),
+            newer: HashMap::new(),
             parts: HashMap::new(),
         }
     }
@@ -99,9 +102,23 @@ impl<'a> Finder<'a> {
         Ok(())
     }
 
+    /// Finds out which of these are no longer the newest version of what the nation has. Whoever
+    /// marked the newest stricter meant the object, so an older version is under its label, too.
+    pub(crate) fn ask_for_newer(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        for record in records.iter().filter(|record| record.log.is_none()) {
+            let latest = self.store.latest(&Collection::National, &record.id)?;
+            if let Some(latest) = latest.filter(|latest| latest.hash != record.hash) {
+                self.newer.insert(record.hash, latest);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether all objects of this record's class and type have the same answer.
     pub(crate) fn is_plain(&self, record: &Record) -> bool {
-        !CONTAINERS.contains(&record.id.type_name()) && !self.heard.contains_key(&record.id)
+        !CONTAINERS.contains(&record.id.type_name())
+            && !self.heard.contains_key(&record.id)
+            && !self.newer.contains_key(&record.hash)
     }
 
     /// What the index alone knows of a record: for objects of which no partner spoke and that hold
@@ -145,6 +162,10 @@ impl<'a> Finder<'a> {
         };
         if record.log.is_none() {
             self.count_in_partners(record, &mut found)?;
+            if let Some(newer) = self.newer.get(&record.hash) {
+                found.label = Arc::new(found.label.combine(&*self.label(newer)?));
+                found.about_person |= newer.about_person;
+            }
         }
         Ok(found)
     }

@@ -106,6 +106,10 @@ impl Judge {
     ) -> Result<Vec<Journey>, StoreError> {
         let mut finder = Finder::new(store);
         finder.ask(&batch)?;
+        // All others have the newest versions only.
+        if self.named.versions() || matches!(self.asker, Asker::Automation(_)) {
+            finder.ask_for_newer(&batch)?;
+        }
         let mut memo = HashMap::new();
         let mut open = Vec::with_capacity(batch.len());
         for record in batch {

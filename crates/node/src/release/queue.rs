@@ -169,7 +169,7 @@ impl Node {
         let subject = Subject {
             label: &label,
             kind: &waiting.kind,
-            now: self.now(),
+            now: self.decision_time(),
         };
         let reasons = releasable(&subject, &in_force).err()?;
         let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();

@@ -37,6 +37,11 @@ impl Named {
         }
     }
 
+    /// Whether versions were named, and not only objects.
+    pub(crate) fn versions(&self) -> bool {
+        !self.hashes.is_empty()
+    }
+
     pub(crate) fn has(&self, record: &Record) -> bool {
         self.ids.contains(&record.id) || self.hashes.contains(&record.hash)
     }

@@ -48,4 +48,10 @@ impl Host for TaxiiHost {
     fn read_by(&self, user: &str, collection: &str) {
         self.0.reads().tool(user, collection);
     }
+
+    fn denied(&self, user: Option<&str>, status: u16, tried: &str) {
+        self.0
+            .reads()
+            .denied(user.unwrap_or("nobody"), status, tried);
+    }
 }

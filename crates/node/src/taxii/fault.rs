@@ -49,6 +49,11 @@ impl Fault {
         }
     }
 
+    /// The HTTP status that tells it.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// 400: a parameter is malformed.
     pub(super) fn parameter(description: impl Into<Cow<'static, str>>) -> Fault {
         Fault::new(StatusCode::BAD_REQUEST, "Malformed parameter", description)

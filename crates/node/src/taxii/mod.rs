@@ -87,6 +87,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Counts a page of a collection that a user was answered with, for the node's accounts.
     fn read_by(&self, user: &str, collection: &str);
+
+    /// Counts a request that a user (absent: somebody who proved nothing) was denied.
+    fn denied(&self, user: Option<&str>, status: u16, tried: &str);
 }
 
 /// The TAXII surface under `/taxii2/`. Blocks: it reads, and the first time makes, the key that
@@ -210,9 +213,38 @@ impl Api {
             parts.extensions.get::<Arc<Caller>>(),
         ) {
             // Proved by the connection itself, with a client certificate.
-            (None, Some(caller)) => Arc::clone(caller),
-            (header, _) => self.auth.authenticate(header, &source).await?,
+            (None, Some(caller)) => Ok(Arc::clone(caller)),
+            (header, _) => self.auth.authenticate(header, &source).await,
         };
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(error) => {
+                let tried = format!("{} taxii2", parts.method);
+                self.host.denied(None, 401, &tried);
+                return Err(error.into());
+            }
+        };
+        let answer = self.answer_to(&caller, parts, body).await;
+        if let Err(fault) = &answer
+            && matches!(
+                fault.status(),
+                StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+            )
+        {
+            let tried = format!("{} {}", parts.method, parts.uri.path());
+            let status = fault.status().as_u16();
+            self.host.denied(Some(&caller.name), status, &tried);
+        }
+        answer
+    }
+
+    /// The answer to somebody who is known.
+    async fn answer_to(
+        self: &Arc<Self>,
+        caller: &Caller,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Response, Fault> {
         let path = parts.uri.path().strip_prefix("/taxii2").unwrap_or_default();
         let path = path.strip_prefix('/').unwrap_or(path);
         let path: Option<Vec<String>> = path.split('/').map(query::percent_decode).collect();
@@ -222,14 +254,14 @@ impl Api {
         media::accepted(&parts.headers)?;
         match (&parts.method, &resource) {
             (&Method::GET | &Method::HEAD, _) => {
-                self.read(&caller, resource, parts.uri.query()).await
+                self.read(caller, resource, parts.uri.query()).await
             }
             (&Method::POST, Resource::Objects(collection)) => {
-                let listing = self.listing(&caller, collection)?;
-                if let Some(reason) = listing.closed_to(&caller) {
+                let listing = self.listing(caller, collection)?;
+                if let Some(reason) = listing.closed_to(caller) {
                     return Err(Fault::forbidden(reason));
                 }
-                write::add(self, &caller, &parts.headers, body).await
+                write::add(self, caller, &parts.headers, body).await
             }
             _ => Err(Fault::method(resource.methods())),
         }

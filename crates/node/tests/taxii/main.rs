@@ -63,6 +63,8 @@ struct TestHost {
 impl Host for TestHost {
     fn read_by(&self, _user: &str, _collection: &str) {}
 
+    fn denied(&self, _user: Option<&str>, _status: u16, _tried: &str) {}
+
     fn title(&self) -> String {
         "Kurultai of Kazakhstan".into()
     }

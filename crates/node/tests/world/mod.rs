@@ -57,6 +57,13 @@ pub(crate) struct Prepared {
     listeners: Listeners,
 }
 
+/// A clock that is ahead of the system's by what `ahead` says in microseconds.
+fn ahead_by(ahead: Arc<AtomicI64>) -> Clock {
+    Clock::from_fn(move || {
+        Clock::system().micros() + ahead.load(std::sync::atomic::Ordering::Relaxed)
+    })
+}
+
 pub(crate) fn within<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     let waited = tokio::time::timeout(DEADLINE, future);
     async move { waited.await.expect("the event came before the deadline") }
@@ -109,10 +116,7 @@ impl Prepared {
     /// The same, by a clock that is ahead of the system's by what `ahead` says in microseconds.
     pub(crate) async fn start_at(self, accord: Option<&str>, ahead: Arc<AtomicI64>) -> Running {
         let config = Config::load(&data(&self.folder)).expect("config");
-        let clock = Clock::from_fn(move || {
-            Clock::system().micros() + ahead.load(std::sync::atomic::Ordering::Relaxed)
-        });
-        let node = Node::open(config, clock).expect("open");
+        let node = Node::open(config, ahead_by(ahead)).expect("open");
         if let Some(note) = accord {
             node.offer_accord(note.as_bytes().to_vec(), true, "test")
                 .await
@@ -158,8 +162,17 @@ impl Running {
         self.restart_after(|_| ()).await
     }
 
+    /// The same, by a clock that is ahead of the system's, see [`Prepared::start_at`].
+    pub(crate) async fn restart_at(self, ahead: Arc<AtomicI64>) -> Running {
+        self.restart_by(ahead_by(ahead), |_| ()).await
+    }
+
     /// The same, with something done to the data folder in between.
-    pub(crate) async fn restart_after(mut self, meanwhile: impl FnOnce(&Path)) -> Running {
+    pub(crate) async fn restart_after(self, meanwhile: impl FnOnce(&Path)) -> Running {
+        self.restart_by(Clock::system(), meanwhile).await
+    }
+
+    async fn restart_by(mut self, clock: Clock, meanwhile: impl FnOnce(&Path)) -> Running {
         let (code, folder) = (self.code.clone(), Arc::clone(&self.folder));
         self.node.shut_down();
         let task = self.task.take().expect("serving");
@@ -170,7 +183,18 @@ impl Running {
         drop(self);
         meanwhile(&data(&folder));
         let config = Config::load(&data(&folder)).expect("config");
-        let node = Node::open(config, Clock::system()).expect("the folder opens again");
+        // Connections of partners end on their own, and hold the node until they have.
+        let opened = async {
+            loop {
+                match Node::open(config.clone(), clock.clone()) {
+                    Err(node::NodeError::Store(store::StoreError::Locked { .. })) => {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                    opened => return opened,
+                }
+            }
+        };
+        let node = within(opened).await.expect("the folder opens again");
         let listeners = Listeners::bind(node.config())
             .await
             .expect("the ports are free again");

@@ -110,6 +110,10 @@ impl Check<'_> {
                     // A name can be a finding, and then it does not stand in the pointer.
                     let before = self.found.len();
                     push(pointer, "*");
+                    // The names of extensions are identifiers of public definitions.
+                    if !name.starts_with("extension-definition--") {
+                        self.ids(name, pointer);
+                    }
                     self.text(name, pointer, "in the name of a property");
                     if self.found.len() == before {
                         pointer.truncate(length);
@@ -137,14 +141,20 @@ impl Check<'_> {
             }
             return;
         }
-        for id in ids_in(text) {
+        self.ids(text, pointer);
+        self.text(text, pointer, "");
+        for reading in decode::readings(text) {
+            self.ids(&reading, pointer);
+            self.text(&reading, pointer, "encoded");
+        }
+    }
+
+    /// Identifiers inside a text, in whatever letter case.
+    fn ids(&mut self, text: &str, pointer: &str) {
+        for id in ids_in(&text.to_ascii_lowercase()) {
             if id != *self.own {
                 self.reference(&id, pointer, "");
             }
-        }
-        self.text(text, pointer, "");
-        for reading in decode::readings(text) {
-            self.text(&reading, pointer, "encoded");
         }
     }
 

@@ -88,7 +88,7 @@ pub struct AuditRecord {
     /// When, by the node's clock.
     pub at: String,
     /// What: `release`, `refuse`, `wait`, `withdraw`, `accord`, `user`, `token`, `add`, `query`,
-    /// `partner-read`, `tool-read`, `export`, `log-refused`, `witness-refused`, `audit-rewritten`,
+    /// `partner-read`, `tool-read`, `denied`, `export`, `log-refused`, `witness-refused`, `audit-rewritten`,
     /// `clock`, `start`, `stop`.
     pub what: String,
     /// Who: a person's name, `automation`, or a member's code.
