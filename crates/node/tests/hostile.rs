@@ -21,9 +21,13 @@ async fn state(running: &Running) -> String {
     status.audit = Default::default();
     let users: Vec<UserInfo> = running.get("/users").await;
     let mut audit: AuditPage = running.get("/audit").await;
-    audit
-        .records
-        .retain(|line| line.record.what != "partner-read");
+    // That something was read or refused is accounted for, and is no change.
+    audit.records.retain(|line| {
+        !matches!(
+            line.record.what.as_str(),
+            "partner-read" | "refuse" | "denied"
+        )
+    });
     let heads = running
         .node
         .read(|store| store.heads())
