@@ -23,7 +23,7 @@ use ::policy::Duty;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -31,7 +31,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::auth::{self, Caller, Source};
+use crate::auth::{self, Caller, Scope, Source};
 use crate::error::NodeError;
 use crate::limits::{ADMIN_BODY_BYTES_MAX, POLICY_BODY_BYTES_MAX};
 use crate::node::Node;
@@ -151,6 +151,12 @@ async fn identify(
     };
     let tried = format!("{} {}", request.method(), resource(request.uri().path()));
     let (who, response) = match caller {
+        // A sensor's token puts in and takes nothing out, whatever its user's duties show.
+        Ok(caller) if request.method() == Method::GET && caller.scopes == [Scope::Add].into() => {
+            let denied = caller.require_scope(Scope::Read).err();
+            let fault = denied.map_or_else(Fault::not_found, Fault::from);
+            (caller.name.clone(), fault.into_response())
+        }
         Ok(caller) => {
             request.extensions_mut().insert(Arc::clone(&caller));
             (caller.name.clone(), next.run(request).await)
@@ -219,6 +225,7 @@ async fn release(
 ) -> Result<Json<ReleaseReport>, Fault> {
     // Which of them may release what is for the policy to say.
     caller.require_one_of(&[Duty::Releaser, Duty::Analyst])?;
+    caller.require_scope(Scope::Release)?;
     let request: ReleaseRequest = json(&body)?;
     Ok(Json(node.release_as(&caller, &request).await?))
 }
@@ -229,6 +236,9 @@ async fn withdraw(
     body: Bytes,
 ) -> Result<Json<WithdrawReport>, Fault> {
     caller.require_one_of(&[Duty::Releaser, Duty::Operator])?;
+    if !caller.has(Duty::Operator) {
+        caller.require_scope(Scope::Release)?;
+    }
     let request: WithdrawRequest = json(&body)?;
     Ok(Json(node.withdraw_as(&caller, &request).await?))
 }

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use super::persons;
 use super::types::{AddReport, AuditRecord, ObjectInfo, ObjectRefusal, ObjectsPage, ObjectsQuery};
 use super::{As, Shared, query};
+use crate::auth::Scope;
 use crate::error::NodeError;
 use crate::limits::{
     ADD_BATCH_OBJECTS, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX, ADMIN_PAGE_DEFAULT,
@@ -53,6 +54,7 @@ pub(super) async fn add(
     body: Body,
 ) -> Result<Json<AddReport>, Fault> {
     caller.require(Duty::Analyst)?;
+    caller.require_scope(Scope::Add)?;
     let wanted = query(wanted)?;
     let label = match &wanted.label {
         Some(text) => Label::parse(text)

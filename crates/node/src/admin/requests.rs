@@ -13,6 +13,7 @@ use super::types::{
     RouteRequest, RouteRule,
 };
 use super::{As, Shared, json, query};
+use crate::auth::Scope;
 use crate::problem::Fault;
 
 /// Whoever writes to partners in the nation's name.
@@ -32,6 +33,7 @@ pub(super) async fn ask(
     body: Bytes,
 ) -> Result<Json<PostReport>, Fault> {
     caller.require_one_of(&WRITERS)?;
+    caller.require_scope(Scope::Requests)?;
     let request: AskRequest = json(&body)?;
     caller.require_reading(&request.channel)?;
     Ok(Json(node.ask(&request, &caller).await?))
@@ -63,6 +65,7 @@ pub(super) async fn answer(
     body: Bytes,
 ) -> Result<Json<PostReport>, Fault> {
     caller.require_one_of(&WRITERS)?;
+    caller.require_scope(Scope::Requests)?;
     let request: AnswerRequest = json(&body)?;
     Ok(Json(node.answer(&id, &request, &caller).await?))
 }
@@ -74,6 +77,7 @@ pub(super) async fn route(
     body: Bytes,
 ) -> Result<Json<RequestInfo>, Fault> {
     caller.require(Duty::DeskOfficer)?;
+    caller.require_scope(Scope::Requests)?;
     let request: RouteRequest = json(&body)?;
     Ok(Json(node.route_request(&id, &request, &caller).await?))
 }
@@ -83,6 +87,7 @@ pub(super) async fn rules(
     Extension(caller): As,
 ) -> Result<Json<Vec<RouteRule>>, Fault> {
     caller.require_one_of(&WRITERS)?;
+    caller.require_scope(Scope::Requests)?;
     Ok(Json(node.request_rules().await?))
 }
 
@@ -92,6 +97,7 @@ pub(super) async fn rule(
     body: Bytes,
 ) -> Result<Json<RouteRule>, Fault> {
     caller.require(Duty::DeskOfficer)?;
+    caller.require_scope(Scope::Requests)?;
     let rule: RouteRule = json(&body)?;
     Ok(Json(node.put_request_rule(&rule, &caller).await?))
 }
@@ -102,6 +108,7 @@ pub(super) async fn remove_rule(
     Path(name): Path<String>,
 ) -> Result<impl IntoResponse, Fault> {
     caller.require(Duty::DeskOfficer)?;
+    caller.require_scope(Scope::Requests)?;
     node.remove_request_rule(&name, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -21,8 +21,8 @@
 //! `GET /evidence` → `Vec<EvidenceInfo>`; `GET /audit?…` ([`AuditQuery`]) → [`AuditPage`];
 //! `GET /audit/export?…` ([`AuditQuery`]) → [`AuditExportPage`]; `POST /audit/verify` →
 //! [`AuditCheck`].
-//! Duties: objects are read by anybody who sees the collection and added by an analyst; release and
-//! withdraw take a releaser; pull, `POST /accords` and every change of users an operator; users,
+//! Duties: objects are read by anybody who sees the collection and added by an analyst; release
+//! takes a releaser or analyst (policy says which) and withdraw a releaser or operator; pull, `POST /accords` and every change of users an operator; users,
 //! evidence and audit are read by an operator or auditor; the rest by anybody with a duty. Over the
 //! socket without a header the caller is the operator's socket, which has all duties but approver.
 //! Every error is a [`Problem`] (RFC 9457) with content type `application/problem+json`.

@@ -38,23 +38,24 @@ pub enum Proof {
     Certificate,
 }
 
-/// What a token may be used for. Each scope but `read` is a duty that its user must have.
+/// What a proof may be used for. Every proof of a person may be used for all, a token for what it
+/// was made for; each scope but `read` takes a duty that lets its user do such things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Read collections.
     Read,
-    /// Add objects (analyst).
+    /// Add objects.
     Add,
-    /// Release and withdraw (releaser).
+    /// Release and withdraw, and propose it.
     Release,
-    /// Approve and reject (approver).
+    /// Approve and reject.
     Approve,
-    /// Ask and answer requests for information (desk officer).
+    /// Ask and answer requests for information.
     Requests,
-    /// Run the node and its users (operator).
+    /// Run the node and its users.
     Admin,
-    /// Read the audit log (auditor).
+    /// Read the audit log.
     Audit,
 }
 
@@ -83,17 +84,24 @@ impl Scope {
         }
     }
 
-    /// The duty that it needs; `read` needs none.
-    pub fn duty(self) -> Option<Duty> {
+    /// The duties in which such things are done; for `read` it takes none. Analysts release where
+    /// policy lets them (exercises), propose, and ask partners.
+    pub fn duties(self) -> &'static [Duty] {
         match self {
-            Scope::Read => None,
-            Scope::Add => Some(Duty::Analyst),
-            Scope::Release => Some(Duty::Releaser),
-            Scope::Approve => Some(Duty::Approver),
-            Scope::Requests => Some(Duty::DeskOfficer),
-            Scope::Admin => Some(Duty::Operator),
-            Scope::Audit => Some(Duty::Auditor),
+            Scope::Read => &[],
+            Scope::Add => &[Duty::Analyst],
+            Scope::Release => &[Duty::Releaser, Duty::Analyst],
+            Scope::Approve => &[Duty::Approver],
+            Scope::Requests => &[Duty::DeskOfficer, Duty::Analyst],
+            Scope::Admin => &[Duty::Operator],
+            Scope::Audit => &[Duty::Auditor],
         }
+    }
+
+    /// Whether somebody with these duties may use it.
+    pub fn is_open_to(self, duties: &BTreeSet<Duty>) -> bool {
+        let wanted = self.duties();
+        wanted.is_empty() || wanted.iter().any(|duty| duties.contains(duty))
     }
 }
 
@@ -126,8 +134,10 @@ pub struct Caller {
     pub clearance: Tlp,
     /// The collections that the caller sees (`national`, `<accord>/<channel>`); empty: all.
     pub collections: Vec<String>,
-    /// Whether the caller may read collections at all; a token of a sensor need not.
-    pub reads: bool,
+    /// What the proof may be used for. Duties say what a person may do; this says for how much of
+    /// it the proof is good, so that a sensor's token or a password that somebody else knows adds
+    /// objects and never decides.
+    pub scopes: BTreeSet<Scope>,
     /// How it was proved.
     pub proof: Proof,
     /// Why some of the user's duties are missing here, where that can be put right.
@@ -156,7 +166,7 @@ impl Caller {
             .into(),
             clearance: Tlp::Red,
             collections: Vec::new(),
-            reads: true,
+            scopes: Scope::ALL.into(),
             proof: Proof::Socket,
             held_back: None,
         }
@@ -169,7 +179,12 @@ impl Caller {
 
     /// Whether the caller may add objects.
     pub fn writes(&self) -> bool {
-        self.has(Duty::Analyst)
+        self.has(Duty::Analyst) && self.scopes.contains(&Scope::Add)
+    }
+
+    /// Whether the caller may read collections at all; a token of a sensor need not.
+    pub fn reads(&self) -> bool {
+        self.scopes.contains(&Scope::Read)
     }
 
     /// Whether the caller has this duty by this proof.
@@ -210,12 +225,31 @@ impl Caller {
         })
     }
 
+    /// Goes on only when the proof may be used for this, whatever the caller's duties.
+    ///
+    /// # Errors
+    /// When it is a token without the scope, or a password that must be changed first.
+    pub fn require_scope(&self, scope: Scope) -> Result<(), Denied> {
+        if self.scopes.contains(&scope) {
+            return Ok(());
+        }
+        let next = self
+            .held_back
+            .unwrap_or("use a token with that scope, or sign in yourself");
+        Err(Denied {
+            why: format!(
+                "This takes the scope {scope}, which {} does not have by this proof: {next}.",
+                self.name
+            ),
+        })
+    }
+
     /// Goes on only when the caller may read this collection (and reads at all).
     ///
     /// # Errors
     /// When the caller's token does not read, or the collection is not among the caller's.
     pub fn require_reading(&self, collection: &str) -> Result<(), Denied> {
-        if self.reads && self.sees(collection) {
+        if self.reads() && self.sees(collection) {
             return Ok(());
         }
         Err(Denied {
@@ -259,13 +293,28 @@ mod tests {
     }
 
     #[test]
-    fn every_scope_but_read_stands_for_one_duty() {
-        let duties: BTreeSet<Duty> = Scope::ALL.iter().filter_map(|scope| scope.duty()).collect();
+    fn every_scope_but_read_takes_a_duty_and_every_duty_has_a_scope() {
+        let duties: BTreeSet<Duty> = Scope::ALL
+            .iter()
+            .flat_map(|scope| scope.duties().iter().copied())
+            .collect();
         assert_eq!(duties, Duty::ALL.into());
         for scope in Scope::ALL {
             assert_eq!(scope.word().parse(), Ok(scope));
+            assert_eq!(scope.is_open_to(&BTreeSet::new()), scope == Scope::Read);
         }
         assert!("everything".parse::<Scope>().is_err());
+    }
+
+    #[test]
+    fn a_proof_is_good_for_its_scopes_only() {
+        let sensor = Caller {
+            scopes: [Scope::Add].into(),
+            ..Caller::socket()
+        };
+        assert!(sensor.writes() && !sensor.reads());
+        assert!(sensor.require_scope(Scope::Add).is_ok());
+        assert!(sensor.require_scope(Scope::Release).is_err());
     }
 
     #[test]
@@ -277,7 +326,7 @@ mod tests {
         assert!(caller.require_reading("steppe/alerts").is_ok());
         assert!(caller.require_reading("national").is_err());
         let sensor = Caller {
-            reads: false,
+            scopes: [Scope::Add].into(),
             ..Caller::socket()
         };
         assert!(sensor.require_reading("national").is_err());

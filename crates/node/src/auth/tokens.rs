@@ -79,11 +79,10 @@ impl Auth {
         };
         let scopes = request.scopes.clone().unwrap_or_else(|| {
             let all = [Scope::Read, Scope::Add].into_iter();
-            all.filter(|scope| scope.duty().is_none_or(|duty| has.contains(&duty)))
-                .collect()
+            all.filter(|scope| scope.is_open_to(&has)).collect()
         });
         for scope in &scopes {
-            if scope.duty().is_some_and(|duty| !has.contains(&duty)) {
+            if !scope.is_open_to(&has) || (own && !actor.scopes.contains(scope)) {
                 return Err(AuthError::NotTheirs {
                     why: format!(
                         "{name} may not {scope} and cannot have a token that does: leave out this scope."
@@ -308,10 +307,12 @@ impl Auth {
         let mut caller = self
             .active(&token.user)?
             .caller(&token.user, Proof::Token, now);
-        let scopes = &token.scopes;
-        let allowed: BTreeSet<Duty> = scopes.iter().filter_map(|scope| scope.duty()).collect();
-        caller.duties.retain(|duty| allowed.contains(duty));
-        caller.reads = scopes.contains(&Scope::Read);
+        let allows = |duty: &Duty| {
+            let mut scopes = token.scopes.iter();
+            scopes.any(|scope| scope.duties().contains(duty))
+        };
+        caller.duties.retain(allows);
+        caller.scopes = token.scopes;
         if !token.collections.is_empty() {
             let seen: Vec<String> = token
                 .collections

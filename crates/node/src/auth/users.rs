@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::{Command, Seq, Store, StoreError};
 
 use super::limits::{COLLECTIONS_MAX, NAME_CHARS_MAX, PASSWORD_DAYS_MAX};
-use super::{Auth, AuthError, Caller, Proof, duties, password};
+use super::{Auth, AuthError, Caller, Proof, Scope, duties, password};
 use crate::admin::types::UserInfo;
 
 pub(super) const USER: &str = "user/";
@@ -130,15 +130,17 @@ impl User {
             _ => None,
         };
         let mut duties = self.duties();
+        let mut scopes = BTreeSet::from(Scope::ALL);
         if held_back.is_some() {
             duties.retain(|duty| *duty == Duty::Analyst);
+            scopes = [Scope::Read, Scope::Add].into();
         }
         Caller {
             name: name.to_owned(),
             duties,
             clearance: self.clearance,
             collections: self.collections.clone(),
-            reads: true,
+            scopes,
             proof,
             held_back,
         }

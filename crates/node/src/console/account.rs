@@ -452,7 +452,7 @@ impl Console {
                 .collect(),
             scopes: Scope::ALL
                 .into_iter()
-                .filter(|scope| scope.duty().is_none_or(|duty| caller.has(duty)))
+                .filter(|scope| scope.is_open_to(&caller.duties))
                 .map(Scope::word)
                 .collect(),
             shortest: PASSWORD_BYTES_MIN,

@@ -130,7 +130,7 @@ impl Listing {
             title: &self.title,
             description: &self.description,
             alias: &self.alias,
-            can_read: caller.reads,
+            can_read: caller.reads(),
             can_write: self.closed_to(caller).is_none(),
             media_types: [STIX],
         }

@@ -312,7 +312,7 @@ impl Api {
         };
         let (collection, object, shape) = shape;
         let listing = self.listing(caller, collection)?;
-        if !caller.reads {
+        if !caller.reads() {
             return Err(Fault::forbidden(
                 "Your token may not read: make one with the scope read.",
             ));

@@ -182,7 +182,7 @@ impl World {
         let person = self.auth.caller(name, Proof::Passkey).unwrap();
         let duties = person.duties.clone();
         let all = Scope::ALL.into_iter();
-        let held = all.filter(|scope| scope.duty().is_none_or(|duty| duties.contains(&duty)));
+        let held = all.filter(|scope| scope.is_open_to(&duties));
         let request = TokenRequest {
             scopes: Some(held.collect()),
             ..TokenRequest::default()

@@ -204,13 +204,21 @@ async fn a_password_that_another_knows_decides_nothing_until_it_is_changed() {
         "{}",
         denied.why
     );
-    // Nor may a token be made with it that does.
-    let request = TokenRequest {
-        scopes: Some([Scope::Approve].into()),
-        ..TokenRequest::default()
-    };
-    let made = world.auth.issue_token(&held_back, "anna", &request);
-    assert!(matches!(made, Err(AuthError::NotTheirs { .. })));
+    let denied = held_back.require_scope(Scope::Release).unwrap_err();
+    assert!(
+        denied.why.contains("change your password first"),
+        "{}",
+        denied.why
+    );
+    // Nor may a token be made with it that does, not even what her remaining duty is open to.
+    for scope in [Scope::Approve, Scope::Release, Scope::Requests] {
+        let request = TokenRequest {
+            scopes: Some([scope].into()),
+            ..TokenRequest::default()
+        };
+        let made = world.auth.issue_token(&held_back, "anna", &request);
+        assert!(matches!(made, Err(AuthError::NotTheirs { .. })), "{scope}");
+    }
 
     let new = "known to nobody else";
     let changed = world.change("anna", "known to the operator", new).await;
