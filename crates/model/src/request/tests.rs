@@ -386,10 +386,11 @@ fn any_post() -> impl Strategy<Value = Posted> {
                     ..answer(status)
                 })
             };
-            Posted {
-                revoked,
-                ..posted(number, time, by, post)
-            }
+            let mut posted = posted(number, time, by, post);
+            // Whether it is revoked stands in the bytes, so it is part of the hash.
+            posted.hash = Hash::of(format!("{} {revoked}", posted.hash).as_bytes());
+            posted.revoked = revoked;
+            posted
         })
 }
 
