@@ -86,6 +86,12 @@ impl Admin {
         })
     }
 
+    /// The same in the name of whoever this Authorization header proves.
+    pub(crate) fn with_proof(mut self, header: String) -> Admin {
+        self.authorization = Some(header);
+        self
+    }
+
     /// Whether a server answers, rather than this process.
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.way, Way::Socket(_))

@@ -101,7 +101,7 @@ enum Command {
     /// Users: their duties, tokens, sessions, and one's own password
     #[command(subcommand)]
     User(commands::user::User),
-    /// Six sovereign nodes on this machine, with five proofs
+    /// Six sovereign nodes on this machine, with six proofs
     Demo(demo::Demo),
     /// Measure this machine and this program
     #[command(subcommand)]

@@ -18,12 +18,12 @@ fn processes(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn all_five_proofs_hold_and_no_process_is_left() {
+fn all_six_proofs_hold_and_no_process_is_left() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("demo");
     let demo = run(&["demo", "--exit", "--folder", &folder.display().to_string()]).code(0);
-    assert!(demo.out.contains("5 of 5 proofs hold"), "{}", demo.out);
-    assert_eq!(demo.out.matches("\n  HOLDS").count(), 5, "{}", demo.out);
+    assert!(demo.out.contains("6 of 6 proofs hold"), "{}", demo.out);
+    assert_eq!(demo.out.matches("\n  HOLDS").count(), 6, "{}", demo.out);
     assert_eq!(
         demo.out.matches("  yes").count(),
         6,

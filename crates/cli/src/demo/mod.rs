@@ -1,8 +1,8 @@
-//! `kurultai demo`: six sovereign nodes on this machine, and five proofs.
+//! `kurultai demo`: six sovereign nodes on this machine, and six proofs.
 //!
 //! The steps are in the order of the story: members and accord (`cluster`), what they share
 //! (`scenario`, and real STIX with --data), who holds what (`holdings`), then the proofs
-//! (`proofs`, `tamper`, `crash`). Nothing is staged: every claim is looked at through the
+//! (`proofs`, `decide`, `tamper`, `crash`). Nothing is staged: every claim is looked at through the
 //! interfaces that members and national tools use, and a claim that does not hold fails the
 //! command.
 
@@ -11,6 +11,7 @@
 
 mod cluster;
 mod crash;
+mod decide;
 mod holdings;
 mod proofs;
 mod scenario;
@@ -33,7 +34,7 @@ use cluster::{Cluster, USER};
 use scenario::{ACCORD, SIX, stories};
 
 /// Starts six sovereign nodes on this machine, lets them share made-up and real intelligence, and
-/// proves five things live. Then stays up until Ctrl-C.
+/// proves six things live. Then stays up until Ctrl-C.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// Where the six data folders go; must be empty or absent
@@ -153,12 +154,13 @@ impl Demo {
         record(proofs::refused(cluster).await);
         record(proofs::outsiders(cluster).await);
         record(proofs::withdrawn(cluster).await);
+        record(decide::decided(cluster).await);
         record(tamper::tampered(cluster).await);
         record(crash::killed(cluster).await);
         show::line("");
         show::line(format!(
-            "{} of 5 proofs hold ({:.1} s for the proofs)",
-            5 - failed,
+            "{} of 6 proofs hold ({:.1} s for the proofs)",
+            6 - failed,
             proving.elapsed().as_secs_f64()
         ));
         match failed {

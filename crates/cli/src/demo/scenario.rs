@@ -37,6 +37,21 @@ pub(crate) const RUMOUR: &str = "note--801ea395-f306-49b3-9a85-585462987f1a";
 /// The incident that only the subset may know of.
 pub(crate) const VICTIMS: &str = "incident--d4e9fa63-3313-43f0-9fa0-57702e2677a6";
 
+/// A person whom KZ knows of and shares under its own policy.
+pub(crate) const COURIER: &str = "identity--6c1f6f2e-4a55-4a0d-8e0c-2f6c1b7c9d11";
+
+/// What of it stays with KZ.
+pub(crate) const COURIER_SECRETS: [&str; 2] = ["SILVER HERON", "+7 700 555 0142"];
+
+/// That person (made up), in revision `number`.
+pub(crate) fn courier(number: u64) -> String {
+    format!(
+        "{{\"type\":\"identity\",\"spec_version\":\"2.1\",\"id\":\"{COURIER}\",\"created\":\"2026-11-20T08:14:00.000Z\",\
+         \"modified\":\"2026-11-2{number}T09:26:00.000Z\",\"identity_class\":\"individual\",\"name\":\"A. Example (fictional)\",\
+         \"description\":\"Carries forged transit papers; told by SILVER HERON.\",\"contact_information\":\"+7 700 555 0142\"}}"
+    )
+}
+
 /// One bundle on its way out.
 pub(crate) struct Story {
     /// What it is about, for the progress lines.
