@@ -270,10 +270,23 @@ impl Node {
                 if !rest.contains(&note) {
                     rest.push(note.clone());
                 }
-                return Ok(Some(format!(
-                    "it has not gone; when what stands against it is put right: `{}`",
-                    later(&rest)
-                )));
+                let waits = releases.iter().flat_map(|report| &report.proposals);
+                let waits: Vec<&str> = waits.map(String::as_str).collect();
+                return Ok(Some(match (waits.is_empty(), rest == [note.clone()]) {
+                    (true, _) => format!(
+                        "it has not gone; when what stands against it is put right: `{}`",
+                        later(&rest)
+                    ),
+                    (false, true) => format!(
+                        "it leaves when it is approved: `kurultai approvals show {}`",
+                        waits.join(" ")
+                    ),
+                    (false, false) => format!(
+                        "what it gives waits for approval (`kurultai approvals show {}`); then `{}`",
+                        waits.join(" "),
+                        later(&rest)
+                    ),
+                }));
             }
         }
         Ok(None)
