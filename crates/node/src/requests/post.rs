@@ -179,7 +179,7 @@ impl Node {
             objects: vec![id.to_string()],
             count: 1,
             why,
-            policy: channel.policy(),
+            policy: self.policy_words(channel),
             ..self.record()
         }])
         .await?;
