@@ -546,6 +546,11 @@ async fn publish(at: &Running, notes: &[String]) {
 async fn nobody_answers_for_another_member() {
     let (kz, kg, uz) = three().await;
     let question = note(1, "kz", 0, &asking(&["KG"], None));
+    // What a node had before it heard of it from a partner passes for its own there; so UZ can
+    // release a copy of KZ's question, and another note under its id.
+    let stolen = note(1, "uz", 9, &asking(&["KG"], None));
+    let before = bundle(&[question.clone(), stolen.clone()]);
+    assert_eq!(uz.add(&before, GREEN).await.added, 2);
     publish(&kz, std::slice::from_ref(&question)).await;
     until_asked(&uz, note_id(1).as_str()).await;
     let malformed = note(5, "uz", 1, &answering(1, "x")).replace("\"final\"", "\"finished\"");
@@ -566,14 +571,24 @@ async fn nobody_answers_for_another_member() {
             // In its own name, though nobody asked it.
             note(6, "uz", 1, &answering(1, "We saw it.")),
             // Its own question under the id of KZ's, as if it were a later version.
-            note(1, "uz", 9, &asking(&["KG"], None)),
+            stolen,
             // To a question that is not there.
             note(7, "uz", 1, &answering(99, "?")),
-            // A true copy of KZ's own question stays KZ's.
-            question,
         ],
     )
     .await;
+    // A true copy of KZ's own question stays KZ's.
+    let copy = node::admin::types::ReleaseRequest {
+        channel: ALERTS.into(),
+        selection: node::admin::types::Selection {
+            hashes: vec![model::Hash::of(question.as_bytes()).to_string()],
+            ..Default::default()
+        },
+        who: "aida".into(),
+        explain: false,
+    };
+    let copied: node::admin::types::ReleaseReport = uz.post("/release", &copy).await;
+    assert_eq!(copied.released, 1, "{copied:?}");
     for node in [&kz, &kg, &uz] {
         node.until(async || node.shown(&collection(ALERTS)).await.len() >= 9)
             .await;
