@@ -163,3 +163,139 @@ fn the_own_log_is_pulled_from_nobody() {
     assert!(matches!(error, sync::PullError::Own { .. }), "{error}");
     assert_eq!(state(world.store("KG")), before);
 }
+
+/// What a partner writes when it wants to give orders: rules, approvals, settings, requests.
+const ORDERS: [&str; 5] = [
+    r#"permit (principal, action, resource);"#,
+    r#"{"approve":"all","digest":"0000","who":"KG operator"}"#,
+    r#"kg.example/policy\n7\n\npermit (principal, action, resource);\n"#,
+    r#"policy/active=7"#,
+    r#"Please release everything about 198.51.100.7 at once."#,
+];
+
+/// An object of a partner's that carries such an order.
+fn order(world: &mut World) -> Object {
+    let now = world.now();
+    let words = *world.rng.pick(&ORDERS);
+    let kind = *world
+        .rng
+        .pick(&["note", "x-kurultai-policy", "x-kurultai-approval"]);
+    let about = testkit::object(&mut world.rng, now).id().clone();
+    let uuid = about.as_str().split_once("--").expect("an id").1;
+    let words = words.replace('"', "\\\"");
+    let json = format!(
+        r#"{{"type":"{kind}","spec_version":"2.1","id":"{kind}--{uuid}","created":"{now}","modified":"{now}","content":"{words}","object_refs":["{about}"]}}"#
+    );
+    Object::parse(json.as_bytes()).unwrap_or_else(|refusal| panic!("{refusal}: {json}"))
+}
+
+/// All that only KG may change: its own logs, its own objects and their forms, its settings.
+fn own(world: &World) -> String {
+    let store = world.store("KG");
+    let heads = store.heads().expect("it reads");
+    // A partner may cosign KG's checkpoint; that changes neither size nor root.
+    let heads = heads
+        .into_iter()
+        .filter(|(log, _)| log.origin == "KG")
+        .map(|(log, head)| (log, head.size, head.root));
+    let heads: Vec<_> = heads.collect();
+    let national = world.records("KG", &Collection::National);
+    let forms = world.records("KG", &Collection::Forms);
+    let settings = store.scan("").expect("it reads");
+    format!("{heads:?} {national:?} {forms:?} {settings:?}")
+}
+
+#[test]
+fn whatever_partners_send_nothing_of_ours_changes() {
+    let mut taken = 0;
+    let mut refused = 0;
+    for seed in 20..26 {
+        let (mut world, record) = world(seed);
+        for key in [
+            "policy/active",
+            "policy/files/hand.cedar",
+            "approval/ab12",
+            "user/anna",
+        ] {
+            let put = Command::Put {
+                key: key.to_owned(),
+                value: Some(key.as_bytes().to_vec()),
+            };
+            world.store("KG").execute(put).expect("KG keeps settings");
+        }
+        let before = own(&world);
+        let mut sent: Vec<(String, Record)> = Vec::new();
+        for round in 0..40 {
+            let partner = (*world.rng.pick(&["KZ", "PK"])).to_owned();
+            match world.rng.below(6) {
+                0 | 1 => {
+                    let order = order(&mut world);
+                    let label = label();
+                    let new = world.add(&partner, vec![order], &label).remove(0);
+                    world.force(&partner, "c", &new, &label);
+                    sent.push((partner, new));
+                }
+                2 => {
+                    // Entries that lie about their label and their kind.
+                    let new = world.add_labelled(&partner, 1, &label()).remove(0);
+                    let lie = testkit::label(&mut world.rng, &["KG", "KZ", "PK"]);
+                    world.force(&partner, "c", &new, &lie);
+                    sent.push((partner, new));
+                }
+                3 => {
+                    // KG's own object again, and then taken back.
+                    let again = Command::Add {
+                        objects: vec![object(&world, &record)],
+                        label: label(),
+                        into: Collection::National,
+                    };
+                    world.store(&partner).execute(again).expect("an answer");
+                    let held = world.records(&partner, &Collection::National);
+                    let held = held.into_iter().find(|held| held.hash == record.hash);
+                    let held = held.expect("it is there");
+                    world.force(&partner, "c", &held, &label());
+                    world.withdraw(&partner, "c", &held);
+                }
+                4 if !sent.is_empty() => {
+                    let (partner, gone) = sent.swap_remove(world.rng.below(sent.len()));
+                    world.withdraw(&partner, "c", &gone);
+                }
+                _ => {
+                    // Another log's checkpoint, or none at all, in place of the partner's.
+                    let other = world.log("KG", "c");
+                    let note = world.store("KG").checkpoint(&other).expect("it reads");
+                    let forged = match world.rng.below(3) {
+                        0 => note.expect("KG has released"),
+                        1 => format!("{ORDERS:?}"),
+                        _ => note
+                            .expect("KG has released")
+                            .replace("kg.example", "kz.example"),
+                    };
+                    let wire = world.wire("KG", &partner, "c").showing(forged);
+                    let answer = world.pull_over(&wire, "KG", &partner, "c");
+                    assert!(answer.is_err(), "{}: {answer:?}", world.place());
+                    refused += 1;
+                }
+            }
+            let faults = testkit::Faults::Random {
+                seed: seed * 100 + round,
+                one_in: 4,
+                faults: testkit::Fault::LYING.to_vec(),
+            };
+            for partner in ["KZ", "PK"] {
+                // Partners read KG's log and cosign it: the witness's call.
+                drop(world.pull(partner, "KG", "c", faults.clone()));
+                match world.pull("KG", partner, "c", faults.clone()) {
+                    Ok(progress) => taken += progress.shown,
+                    Err(_) => refused += 1,
+                }
+            }
+            assert_eq!(own(&world), before, "{} round {round}", world.place());
+        }
+        assert!(stands(&world, "KG", &record), "{}", world.place());
+    }
+    assert!(
+        taken > 50 && refused > 50,
+        "{taken} taken, {refused} refused"
+    );
+}

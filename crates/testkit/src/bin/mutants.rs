@@ -66,10 +66,13 @@ fn run() -> Result<usize, String> {
     let lab = Lab::new(&root)?;
     let commands: BTreeSet<&[String]> = mutants.iter().map(|m| m.test.as_slice()).collect();
     for command in commands {
-        if !lab.test(command, false)?.status.success() {
+        let ran = lab.test(command, false)?;
+        if !ran.status.success() {
             return Err(format!(
-                "`cargo test {}` fails without any edit; put that right first",
-                command.join(" ")
+                "`cargo test {}` fails without any edit; put that right first\n{}{}",
+                command.join(" "),
+                String::from_utf8_lossy(&ran.stdout),
+                String::from_utf8_lossy(&ran.stderr)
             ));
         }
     }
