@@ -1,0 +1,171 @@
+//! The guards between a decision and the log, one by one: a new national policy voids what was
+//! proposed under the old one, what a partner said of an object stays with it, and the leak check
+//! looks at what leaves.
+
+extern crate kurultai_node as node;
+
+mod world;
+
+use hyper::Method;
+use node::admin::types::{
+    ApprovalRequest, PolicyFiles, PolicyInfo, ProposalInfo, ProposalView, ReleaseReport,
+    ReleaseRequest, Selection,
+};
+use policy::{PolicySet, SignedPolicy};
+use world::{Running, bundle, channel, collection, indicator, indicator_id, prepare, ratified};
+
+const CHANNEL: &str = "steppe/alerts";
+
+/// A rule that changes nothing about persons.
+const EXTRA: &str = r#"
+@id("no-malware")
+@explain("malware stays at home")
+forbid (principal, action == Action::"release", resource)
+when { resource.kind == "malware" };
+"#;
+
+fn person_id(number: u32) -> String {
+    format!("identity--00000000-0000-4000-8000-{number:012}")
+}
+
+fn person(number: u32) -> String {
+    format!(
+        r#"{{"type":"identity","spec_version":"2.1","id":"{}","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","name":"A. Person","identity_class":"individual"}}"#,
+        person_id(number)
+    )
+}
+
+/// Proposes a person's release as anna.
+async fn proposed(kz: &Running, anna: &str, number: u32) -> ProposalInfo {
+    let request = ReleaseRequest {
+        channel: CHANNEL.into(),
+        selection: Selection {
+            ids: vec![person_id(number)],
+            ..Selection::default()
+        },
+        who: String::new(),
+        explain: false,
+    };
+    let body = serde_json::to_vec(&request).expect("json");
+    let (status, body) = kz.ask_as(anna, Method::POST, "/release", body).await;
+    assert!(status.is_success(), "{}", String::from_utf8_lossy(&body));
+    let report: ReleaseReport = serde_json::from_slice(&body).expect("a report");
+    assert_eq!(report.proposed, 1, "{report:?}");
+    view(kz, &report.proposals[0]).await
+}
+
+async fn view(kz: &Running, id: &str) -> ProposalInfo {
+    let view: ProposalView = kz.get(&format!("/approvals/{id}")).await;
+    view.info
+}
+
+async fn approve(kz: &Running, who: &str, proposal: &ProposalInfo) {
+    let request = ApprovalRequest {
+        digest: proposal.digest.clone(),
+        ..ApprovalRequest::default()
+    };
+    let path = format!("/approvals/{}/approve", proposal.id);
+    let body = serde_json::to_vec(&request).expect("json");
+    // Whether it counts shows in the proposal.
+    kz.ask_as(who, Method::POST, &path, body).await;
+}
+
+/// The shipped rules and one more, signed.
+async fn next_policy(kz: &Running) -> PolicyFiles {
+    let given: PolicyFiles = kz.get("/policy/files").await;
+    let mut files = given.files;
+    files.insert("extra.cedar".into(), EXTRA.to_owned());
+    files.retain(|path, _| !path.starts_with("cases/"));
+    let bytes = files
+        .iter()
+        .map(|(path, text)| (path.clone(), text.clone().into_bytes()));
+    let set = PolicySet::read(bytes.collect()).expect("a set");
+    let key = kz.node.keys().policy().expect("made at init");
+    let signed = SignedPolicy::sign(set, None, key).expect("signed");
+    PolicyFiles {
+        manifest: signed.note(),
+        files,
+        who: "aida".into(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_approval_outlives_the_policy_it_was_given_under() {
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let accord = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"])]);
+    drop(kg);
+    let kz = kz.start(Some(&accord)).await;
+    kz.add(
+        &bundle(&[person(1), person(2)]),
+        "TLP:GREEN//REL KG,KZ//LEGAL court-order",
+    )
+    .await;
+    let anna = kz.person("anna", &["releaser"]).await;
+    let bek = kz.person("bek", &["approver"]).await;
+    let cem = kz.person("cem", &["approver"]).await;
+    let (one, two) = (proposed(&kz, &anna, 1).await, proposed(&kz, &anna, 2).await);
+    approve(&kz, &bek, &one).await;
+    approve(&kz, &bek, &two).await;
+    let info: PolicyInfo = kz.post("/policy/activate", &next_policy(&kz).await).await;
+    assert_eq!(info.number, 1);
+
+    // The last approval comes at once for one, and for the other the node looks first.
+    approve(&kz, &cem, &one).await;
+    kz.node.run_automation().await.expect("it runs");
+    for proposal in [&one, &two] {
+        let now = view(&kz, &proposal.id).await;
+        assert_eq!(now.state, "void", "{now:?}");
+        assert!(now.why.contains("another national policy"), "{now:?}");
+    }
+    assert!(kz.shown(&collection(CHANNEL)).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_partner_said_of_an_object_stays_with_it() {
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let us = prepare("US", "").await;
+    let channels = vec![
+        channel("alerts", &["KZ", "KG"]),
+        channel("wide", &["KZ", "KG", "US"]),
+    ];
+    let accord = ratified(&[&kz, &kg, &us], channels);
+    let (kz, kg) = (kz.start(Some(&accord)).await, kg.start(Some(&accord)).await);
+    let object = bundle(&[indicator(1, "")]);
+    kg.add(&object, "TLP:GREEN//REL KG,KZ").await;
+    kg.release(CHANNEL, &[&indicator_id(1)]).await;
+    kz.until_shown(CHANNEL, &[&indicator_id(1)]).await;
+
+    // The same bytes again, as if they were the nation's own and for everybody.
+    kz.add(&object, "TLP:CLEAR").await;
+    let report = kz.release("steppe/wide", &[&indicator_id(1)]).await;
+    assert_eq!((report.refused, report.released), (1, 0), "{report:?}");
+    let why = report.results[0].why.join("; ");
+    assert!(why.contains("US, to whom the object's label"), "{why}");
+    assert!(kz.shown(&collection("steppe/wide")).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_leak_does_not_leave() {
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let accord = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"])]);
+    drop(kg);
+    let kz = kz.start(Some(&accord)).await;
+    let inside = indicator(2, "").replace(
+        "[domain-name:value = 'mail-2.example']",
+        "[ipv4-addr:value = '10.11.12.13']",
+    );
+    assert!(inside.contains("10.11.12.13"), "{inside}");
+    kz.add(&bundle(&[indicator(1, ""), inside]), "TLP:GREEN//REL KG,KZ")
+        .await;
+    let report = kz
+        .release(CHANNEL, &[&indicator_id(1), &indicator_id(2)])
+        .await;
+    assert_eq!((report.released, report.refused), (1, 1), "{report:?}");
+    let refused = report.results.iter();
+    let mut refused = refused.filter(|result| result.id == indicator_id(2));
+    let why = refused.next().expect("listed").why.join("; ");
+    assert!(why.contains("leak check"), "{why}");
+    let shown = kz.shown(&collection(CHANNEL)).await;
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].id.to_string(), indicator_id(1));
+}
