@@ -132,7 +132,7 @@ async fn a_decision_is_accounted_for_before_it_takes_effect() {
     };
     let kz = kz.start_with(Some(&note), wrap).await;
     let (mut failed, mut answered) = (0, 0);
-    for round in 0..24u32 {
+    for round in 0..12u32 {
         // One that may leave and one that may not.
         let ids = [indicator_id(2 * round + 1), indicator_id(2 * round + 2)];
         let text = |number| bundle(&[indicator(2 * round + number, "")]);
@@ -152,7 +152,7 @@ async fn a_decision_is_accounted_for_before_it_takes_effect() {
         let step = if round % 4 == 3 {
             -1
         } else {
-            i64::from(round % 8)
+            i64::from(round % 6)
         };
         until.store(step, Ordering::SeqCst);
         let (status, _, answer) = kz.ask(Method::POST, "/release", body.clone()).await;
@@ -188,7 +188,7 @@ async fn a_decision_is_accounted_for_before_it_takes_effect() {
         "only what may leave reached the log"
     );
     assert!(
-        failed >= 4 && answered >= 6,
+        failed >= 3 && answered >= 3,
         "{failed} failed, {answered} answered"
     );
     assert!(written.faults >= failed);

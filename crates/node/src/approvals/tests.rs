@@ -68,6 +68,10 @@ fn two_people_are_two_people() {
         approve(&mut held, "bek", &[Duty::Approver]),
         Err(Refused::Twice)
     );
+    // Nor at another time, nor by another duty.
+    let (digest, both) = (held.digest(), [Duty::Approver, Duty::Operator]);
+    let later = approve_at(&mut held, "bek", &both, &digest, at(60));
+    assert_eq!(later, Err(Refused::Twice));
     assert_eq!(held.missing(), "1 of approver");
     for own in ["anna", "operator"] {
         let refused = approve(&mut held, own, &[Duty::Approver]);
