@@ -159,8 +159,8 @@ async fn what_leaves_says_nothing_of_its_source() {
         by_making.push(name.expect("a name").parse::<u32>().expect("a number"));
     }
     assert!(!by_making.is_sorted(), "{order:?}");
-    let own = kz.node.clone();
-    let times = own
+    let times = kz
+        .node
         .read(move |store| {
             let log = store::LogName::new("steppe", "quiet", "KZ");
             let path = log::tile::TilePath::at(log::tile::Kind::Entries, 0, 19).expect("a path");
@@ -236,7 +236,9 @@ async fn a_delegate_publishes_for_others_as_its_own() {
         .await;
     let report = kg.release("steppe/inbox", &[&indicator_id(1)]).await;
     assert!(report.released >= 1, "{report:?}");
-    kz.until_shown("steppe/inbox", &[&indicator_id(1)]).await;
+    let author = "identity--00000000-0000-4000-8000-000000000101";
+    kz.until_shown("steppe/inbox", &[author, &indicator_id(1)])
+        .await;
     let report = kz.release(QUIET, &[&indicator_id(2)]).await;
     assert_eq!(report.queued, 1, "{report:?}");
     kz.node.run_automation().await.expect("it runs");

@@ -68,10 +68,12 @@ impl Node {
                 return Ok(published);
             };
             let mut records = page.records;
-            // What this member put there itself it releases itself.
+            // What this member put there itself it releases itself. Authors and markings came along
+            // for this member to read; to publish them would be to say who speaks.
             records.retain(|record| {
                 let log = record.log.as_ref();
                 log.is_some_and(|log| log.origin != self.config().code)
+                    && !matches!(record.id.type_name(), "identity" | "marking-definition")
             });
             if !records.is_empty() {
                 // The accord and this member's signature under it are the bounds.
