@@ -159,7 +159,7 @@ impl Release {
             ));
         }
         show::line(format!(
-            "{}: {} {}, {} there already, {} refused, {} waiting, {} not held; log size {}",
+            "{}: {} {}, {} there already, {} refused, {} waiting, {} for approval, {} for the window, {} not held; log size {}",
             report.channel,
             show::thousands(report.released as u64),
             if self.explain {
@@ -170,6 +170,8 @@ impl Release {
             show::thousands(report.already as u64),
             show::thousands(report.refused as u64),
             show::thousands(report.waiting as u64),
+            show::thousands(report.proposed as u64),
+            show::thousands(report.queued as u64),
             show::thousands(report.unknown as u64),
             show::thousands(report.size)
         ));

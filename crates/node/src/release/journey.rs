@@ -442,6 +442,10 @@ impl Journey {
             .map(|finding| format!("leak check, {}: {}", finding.pointer, finding.words))
             .collect();
         if !blocking.is_empty() {
+            let mut blocking = blocking;
+            blocking.push(
+                "take it out of a new version, or have a rule of the policy redact it".to_owned(),
+            );
             self.outcome = ReleaseOutcome::Refused;
             self.why = Arc::new(blocking);
             self.needs = Arc::default();

@@ -106,6 +106,8 @@ impl Node {
         let waits = self.waits(&name).await?;
         let mut taken = Taken::default();
         let (mut shown, mut queued, mut marked) = (Vec::new(), Vec::new(), BTreeSet::new());
+        // The originals too, so that whoever looks one up finds what became of it.
+        let mut originals = Vec::new();
         for one in found {
             self.may_withdraw(&name, &one, asker, who).await?;
             let queued_here = one.ids.iter().any(|id| waits.contains(id.as_str()));
@@ -116,6 +118,7 @@ impl Node {
             if queued_here {
                 queued.extend(one.ids.iter().cloned());
             }
+            originals.push(one.ids[0].to_string());
             marked.extend(one.ids.iter().map(|id| withdrawn_key(channel, id)));
             shown.extend(one.shown);
         }
@@ -128,6 +131,7 @@ impl Node {
             .iter()
             .map(|record| record.id.to_string())
             .chain(queued.iter().map(ToString::to_string))
+            .chain(originals)
             .collect();
         let record = AuditRecord {
             what: "withdraw".into(),
