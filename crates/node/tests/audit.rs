@@ -423,36 +423,34 @@ async fn a_changed_journal_is_noticed_when_it_is_read_again() {
     let data = folder.path().join("data");
     kz.node.shut_down();
     let dir = data.clone();
-    drop(
-        kz.restart_after(move |_| {
-            let segment = std::fs::read_dir(dir.join("journal"))
-                .expect("journal")
-                .map(|entry| entry.expect("entry").path())
-                .next()
-                .expect("one segment");
-            let mut bytes = std::fs::read(&segment).expect("segment");
-            let all = frames(&bytes);
-            let (at, header, length) = *all
-                .iter()
-                .find(|(at, header, length)| {
-                    let data = &bytes[at + 24 + header..at + 24 + header + length];
-                    data.windows(5).any(|five| five == b"boris")
-                })
-                .expect("a record by boris");
-            let start = at + 24 + header;
-            let found = bytes[start..start + length]
-                .windows(5)
-                .position(|five| five == b"boris")
-                .expect("there");
-            bytes[start + found..start + found + 5].copy_from_slice(b"other");
-            let digest = Sha256::digest(&bytes[at + 24..start + length]);
-            bytes[at + 8..at + 24].copy_from_slice(&digest[..16]);
-            std::fs::write(&segment, bytes).expect("written");
-        })
-        .await
-        .node
-        .shut_down(),
-    );
+    kz.restart_after(move |_| {
+        let segment = std::fs::read_dir(dir.join("journal"))
+            .expect("journal")
+            .map(|entry| entry.expect("entry").path())
+            .next()
+            .expect("one segment");
+        let mut bytes = std::fs::read(&segment).expect("segment");
+        let all = frames(&bytes);
+        let (at, header, length) = *all
+            .iter()
+            .find(|(at, header, length)| {
+                let data = &bytes[at + 24 + header..at + 24 + header + length];
+                data.windows(5).any(|five| five == b"boris")
+            })
+            .expect("a record by boris");
+        let start = at + 24 + header;
+        let found = bytes[start..start + length]
+            .windows(5)
+            .position(|five| five == b"boris")
+            .expect("there");
+        bytes[start + found..start + found + 5].copy_from_slice(b"other");
+        let digest = Sha256::digest(&bytes[at + 24..start + length]);
+        bytes[at + 8..at + 24].copy_from_slice(&digest[..16]);
+        std::fs::write(&segment, bytes).expect("written");
+    })
+    .await
+    .node
+    .shut_down();
     // Wait until the folder is free again.
     let config = Config::load(&data).expect("config");
     let options = store::Options::new(Clock::system().as_fn());

@@ -148,7 +148,7 @@ async fn what_is_about_a_person_leaves_when_two_others_have_approved_it() {
         .expect("a report");
     assert_eq!(
         again.proposals,
-        [proposal.id.clone()],
+        std::slice::from_ref(&proposal.id),
         "the same proposal, no second one"
     );
 

@@ -72,7 +72,7 @@ fn about(kind: &str, number: usize) -> String {
 impl Matter {
     fn draw(rng: &mut Rng) -> Matter {
         Matter {
-            kind: *rng.pick::<&str>(&KINDS),
+            kind: rng.pick::<&str>(&KINDS),
             hour: rng.below(700),
             number: rng.below(4_096),
         }

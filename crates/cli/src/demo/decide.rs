@@ -160,7 +160,7 @@ async fn account(party: &Party, seen: &mut Vec<String>) -> Seen {
     let channel = escape(&format!("{ACCORD}/{CHANNEL}"));
     let path = format!("/audit?object={COURIER}&channel={channel}");
     let page: AuditPage = admin.get(&path).await?;
-    let mut acts: Vec<String> = page
+    let acts: Vec<String> = page
         .records
         .iter()
         .map(|line| format!("{} {}", line.record.what, line.record.who))
