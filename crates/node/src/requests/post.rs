@@ -455,10 +455,13 @@ fn deadline(text: &str, now: Timestamp) -> Result<Timestamp, NodeError> {
                 _ => return Err(bad("is no span of time")),
             };
             let number: u32 = number.parse().map_err(|_| bad("is no span of time"))?;
-            let micros = i64::from(number) * hours * 3_600_000_000;
             // To the second: nobody means more.
-            let at = now.unix_micros() / 1_000_000 * 1_000_000;
-            Timestamp::from_unix_micros(at.saturating_add(micros))
+            let from = now.unix_micros() / 1_000_000 * 1_000_000;
+            let at = (i64::from(number) * hours)
+                .checked_mul(3_600_000_000)
+                .and_then(|micros| from.checked_add(micros))
+                .ok_or_else(|| bad("is too far ahead"))?;
+            Timestamp::from_unix_micros(at)
         }
     };
     if at <= now {
