@@ -94,6 +94,7 @@ impl Node {
         let store = Store::open(&config.data, options)?;
         let accords = Accords::load(&store)?;
         let policy = InForce::load(&store, keys.policy_public())?;
+        store.read_markings(policy.reading().clone());
         let forms_key = crate::release::forms::load_key(&store)?;
         let me = keys.member_entry(&config);
         let (events, _) = broadcast::channel(EVENTS_KEPT);
@@ -320,6 +321,9 @@ impl Node {
 
     /// Lets another policy decide, which is durable already.
     pub(crate) fn set_policy(&self, next: Arc<InForce>) {
+        // A label that is worked out in between is of the new reading or the old one, and who
+        // decides under the guard of changes sees neither the one nor the other half-way.
+        self.store.read_markings(next.reading().clone());
         *write(&self.policy) = next;
     }
 

@@ -11,10 +11,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::{MarkingMeaning, PartialLabel};
 use policy::authority::{Action, Authority, Principal, Version, test};
 use policy::{LeakRules, Manifest, PolicySet, Profiles, SignedPolicy};
 use serde::{Deserialize, Serialize};
-use store::{Store, StoreError};
+use store::{Reading, Store, StoreError};
 
 use crate::admin::types::{Activation, AuditRecord, PolicyFiles, PolicyInfo, RuleInfo};
 use crate::auth::Caller;
@@ -30,6 +31,7 @@ const HISTORY: &str = "policy/history/";
 #[derive(Debug)]
 pub struct InForce {
     set: PolicySet,
+    reading: Arc<Reading>,
     authority: Authority,
     manifest: Option<Manifest>,
     activation: Option<Activation>,
@@ -87,7 +89,14 @@ impl InForce {
         manifest: Option<Manifest>,
         activation: Option<Activation>,
     ) -> Result<InForce, NodeError> {
+        let table = Arc::clone(set.equivalence());
+        let reading = Reading::new(move |marking| match table.meaning(marking) {
+            Some(stated) if stated == PartialLabel::default() => MarkingMeaning::Statement,
+            Some(stated) => MarkingMeaning::Label(stated),
+            None => MarkingMeaning::Unknown,
+        });
         Ok(InForce {
+            reading,
             authority: set.authority(manifest.as_ref().map_or(0, |manifest| manifest.number)),
             set,
             manifest,
@@ -123,6 +132,11 @@ impl InForce {
     /// Its leak rules.
     pub fn leak_rules(&self) -> &LeakRules {
         self.set.leak_rules()
+    }
+
+    /// How it reads marking definitions: with its equivalence table.
+    pub(crate) fn reading(&self) -> &Arc<Reading> {
+        &self.reading
     }
 
     /// The set itself.

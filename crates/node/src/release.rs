@@ -1,9 +1,9 @@
 //! The way out: what enters a channel, and what is taken back.
 //!
-//! Each selected object goes through the same steps in the same order; [`journey`] is that order,
+//! Each selected object goes through the same steps in the same order; `journey` is that order,
 //! on one screen: select → label → hard rule (I1) → national policy → approvals → redaction →
 //! non-attribution → leak check → audit → log. Nothing else in the program appends to a channel
-//! log than what [`carry`] is given from there, and [`queue`] for channels that hide sources.
+//! log than what `carry` is given from there, and `queue` for channels that hide sources.
 //!
 //! An object is of little use to a partner without its markings and its author, so the marking
 //! definitions and the identity that a permitted object refers to come along as *companions*, each

@@ -225,7 +225,7 @@ fn count<'a>(store: &'a Store, sides: &'a Sides) -> Result<Classing<'a>, StoreEr
     let mut classing = Classing {
         finders: [
             Finder::new(store),
-            Finder::with_labels(store, &sides.labels),
+            Finder::supposing(store, &sides.labels, Some(sides.policies[1].reading())),
         ],
         memo: HashMap::new(),
         counted: Counted::default(),

@@ -37,6 +37,7 @@ pub use types::{
     Page, Query, Receive, ReceivedBundle, Record, Reply, Seq, Signer,
 };
 
+pub use shared::Reading;
 use shared::{Shared, lock};
 use writer::Done;
 
@@ -361,6 +362,19 @@ impl Store {
     /// As [`Store::tile`].
     pub fn label(&self, record: &Record) -> Result<Arc<Label>, StoreError> {
         self.0.shared.label(record)
+    }
+
+    /// As [`Store::label`], if marking definitions were read in this way.
+    ///
+    /// # Errors
+    /// As [`Store::label`].
+    pub fn label_read(&self, record: &Record, reading: &Reading) -> Result<Arc<Label>, StoreError> {
+        self.0.shared.label_read(record, reading)
+    }
+
+    /// From now on marking definitions are read in this way; without it, as `model` reads them.
+    pub fn read_markings(&self, reading: Arc<Reading>) {
+        self.0.shared.read_markings(reading);
     }
 
     /// How many objects a collection shows.

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use bytes::Bytes;
@@ -23,8 +24,33 @@ use crate::types::{Collection, Event, Health, LogName, Record, Seq};
 
 /// One watcher.
 type Watcher = Box<dyn Fn(&Event) + Send + Sync>;
-/// Effective labels by assigned label, marking references and the channel of the record.
-type LabelMemo = HashMap<(Arc<str>, Arc<str>, Option<Collection>), Arc<Label>>;
+/// Effective labels by reading, assigned label, marking references and the record's channel.
+type LabelMemo = HashMap<(u64, Arc<str>, Arc<str>, Option<Collection>), Arc<Label>>;
+
+/// How marking definitions are read: what is said by those that `model` understands, and perhaps
+/// by others through a nation's equivalence table. Each reading has a number of its own, so that
+/// labels worked out under one are never taken for those of another.
+pub struct Reading {
+    number: u64,
+    read: Box<dyn Fn(&Object) -> MarkingMeaning + Send + Sync>,
+}
+
+impl Reading {
+    /// Reads marking definitions with this function.
+    pub fn new(read: impl Fn(&Object) -> MarkingMeaning + Send + Sync + 'static) -> Arc<Reading> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Reading {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            read: Box::new(read),
+        })
+    }
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reading({})", self.number)
+    }
+}
 
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
@@ -32,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) index: Box<dyn Index>,
     pub(crate) cache: Mutex<BundleCache>,
     labels: Mutex<LabelMemo>,
+    reading: RwLock<Arc<Reading>>,
     watchers: RwLock<Vec<Watcher>>,
     health: Mutex<Health>,
 }
@@ -58,6 +85,7 @@ impl Shared {
                 ..BundleCache::default()
             }),
             labels: Mutex::new(HashMap::new()),
+            reading: RwLock::new(Reading::new(MarkingMeaning::of)),
             watchers: RwLock::new(Vec::new()),
             health: Mutex::new(Health {
                 writable: true,
@@ -237,18 +265,46 @@ impl Shared {
         Ok(bundle)
     }
 
+    /// From now on marking definitions are read in this way.
+    pub(crate) fn read_markings(&self, reading: Arc<Reading>) {
+        *self
+            .reading
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = reading;
+        lock(&self.labels).clear();
+    }
+
     /// The label that applies to a record: what was assigned, and the object's own markings.
     pub(crate) fn label(&self, record: &Record) -> Result<Arc<Label>, StoreError> {
+        let reading = self
+            .reading
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone();
+        self.label_read(record, &reading)
+    }
+
+    /// The label that would apply if marking definitions were read in this way.
+    pub(crate) fn label_read(
+        &self,
+        record: &Record,
+        reading: &Reading,
+    ) -> Result<Arc<Label>, StoreError> {
         let channel = record.log.as_ref().map(LogName::collection);
-        let class = (record.assigned.clone(), record.marks.clone(), channel);
+        let class = (
+            reading.number,
+            record.assigned.clone(),
+            record.marks.clone(),
+            channel,
+        );
         if let Some(label) = lock(&self.labels).get(&class) {
             return Ok(label.clone());
         }
         let damaged =
             |problem: String| StoreError::corrupt(format!("the label of {}", record.id), problem);
-        let assigned = Label::parse(&class.0).map_err(|error| damaged(error.to_string()))?;
+        let assigned = Label::parse(&class.1).map_err(|error| damaged(error.to_string()))?;
         let markings = class
-            .1
+            .2
             .split_ascii_whitespace()
             .map(Id::parse)
             .collect::<Result<Vec<_>, _>>()
@@ -256,7 +312,7 @@ impl Shared {
         // A marking whose definition is not held may arrive later, so its class is not memoised.
         let settled = Cell::new(true);
         let failed = Cell::new(None);
-        let lookup = |id: &Id| match self.marking(id, class.2.as_ref()) {
+        let lookup = |id: &Id| match self.marking(id, class.3.as_ref(), reading) {
             Ok(meaning) => {
                 settled.set(settled.get() && meaning.is_some());
                 meaning
@@ -287,6 +343,7 @@ impl Shared {
         &self,
         id: &Id,
         channel: Option<&Collection>,
+        reading: &Reading,
     ) -> Result<Option<MarkingMeaning>, StoreError> {
         let held = self.index.held(&[Key::of(id)])?.pop().unwrap_or_default();
         let counts = |shown: &Shown| {
@@ -302,7 +359,7 @@ impl Shared {
         let body = self.bodies(&[held.object])?.pop().unwrap_or_default();
         let definition = Object::parse(&body)
             .map_err(|refusal| StoreError::corrupt(id.to_string(), refusal.to_string()))?;
-        Ok(Some(MarkingMeaning::of(&definition)))
+        Ok(Some((reading.read)(&definition)))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use model::{CAVEAT_NO_ONWARD, CAVEAT_ORCON, Hash, Id, Label, Object};
 use policy::authority::{Facts, Originator};
 use serde::Deserialize;
-use store::{Collection, Heard, Record, Store, StoreError};
+use store::{Collection, Heard, Reading, Record, Store, StoreError};
 
 use crate::limits::CONTAINER_PARTS_MAX;
 
@@ -50,6 +50,8 @@ pub(crate) struct Finder<'a> {
     store: &'a Store,
     /// Assigned labels that are to be taken for others, when somebody asks what if.
     relabel: &'a BTreeMap<String, String>,
+    /// How marking definitions are read; absent: as the policy in force does.
+    reading: Option<&'a Reading>,
     heard: HashMap<Id, Vec<Heard>>,
     asked: HashSet<Id>,
     /// The newest versions, by the hashes of older ones.
@@ -67,17 +69,20 @@ impl<'a> Finder<'a> {
     /// A finder of what is.
     pub(crate) fn new(store: &'a Store) -> Finder<'a> {
         static AS_THEY_ARE: BTreeMap<String, String> = BTreeMap::new();
-        Finder::with_labels(store, &AS_THEY_ARE)
+        Finder::supposing(store, &AS_THEY_ARE, None)
     }
 
-    /// A finder of what would be if each of these assigned labels were the other.
-    pub(crate) fn with_labels(
+    /// A finder of what would be if each of these assigned labels were the other, and marking
+    /// definitions were read in this way.
+    pub(crate) fn supposing(
         store: &'a Store,
         relabel: &'a BTreeMap<String, String>,
+        reading: Option<&'a Reading>,
     ) -> Finder<'a> {
         Finder {
             store,
             relabel,
+            reading,
             heard: HashMap::new(),
             asked: HashSet::new(),
             newer: HashMap::new(),
@@ -144,11 +149,18 @@ impl<'a> Finder<'a> {
     /// The label that the store has for a record.
     fn label(&self, record: &Record) -> Result<Arc<Label>, StoreError> {
         match self.relabel.get(&*record.assigned) {
-            Some(other) if record.log.is_none() => self.store.label(&Record {
+            Some(other) if record.log.is_none() => self.stored(&Record {
                 assigned: other.as_str().into(),
                 ..record.clone()
             }),
-            _ => self.store.label(record),
+            _ => self.stored(record),
+        }
+    }
+
+    fn stored(&self, record: &Record) -> Result<Arc<Label>, StoreError> {
+        match self.reading {
+            Some(reading) => self.store.label_read(record, reading),
+            None => self.store.label(record),
         }
     }
 
@@ -183,7 +195,7 @@ impl<'a> Finder<'a> {
             if !had_first && !sent_first {
                 continue;
             }
-            let label = self.store.label(theirs)?;
+            let label = self.stored(theirs)?;
             found.label = Arc::new(found.label.combine(&label));
             if let (None, Some(log)) = (&found.originator, &theirs.log) {
                 found.originator = Some(log.origin.as_str().into());
@@ -252,7 +264,7 @@ impl<'a> Finder<'a> {
     fn partners_part(&self, id: &Id) -> Result<Option<Part>, StoreError> {
         let mut part: Option<Part> = None;
         for record in self.store.told(id)? {
-            let label = self.store.label(&record)?;
+            let label = self.stored(&record)?;
             let known = part.get_or_insert_with(|| Part {
                 effective: Effective {
                     label: Arc::clone(&label),
