@@ -19,7 +19,7 @@
 //! `to` makes a request, `request_ref` an answer. Properties that are not known are ignored: a
 //! later version may say more about a question that is still a question. What is here is a claim of
 //! whoever wrote the object; which member that was is for the caller to establish from the log that
-//! brought it, before it gives the post to [`board`](crate::request::board).
+//! brought it, before it gives the post to [`board`].
 
 mod board;
 

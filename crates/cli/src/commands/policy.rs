@@ -77,7 +77,7 @@ pub(crate) struct WhatIf {
     /// With another label for everything that was taken in under one: 'OLD => NEW'
     #[arg(long, value_name = "OLD => NEW")]
     label: Vec<String>,
-    /// Only this <accord>/<channel>
+    /// Only this channel, ACCORD/CHANNEL
     #[arg(long)]
     channel: Option<String>,
     /// List every object concerned
