@@ -377,16 +377,19 @@ fn users_get_passwords_and_tokens_without_showing_them_on_the_command_line() {
     let data = member(root.path(), "KZ");
     fed(
         &data,
-        &["user", "add", "anna", "--write"],
+        &["user", "add", "anna", "--role", "analyst"],
         b"correct horse battery\n",
     )
     .code(0);
     let generated = on(&data, &["user", "add", "siem", "--generate"]).code(0);
     assert!(generated.out.contains("password: "), "{}", generated.out);
     assert!(
-        !on(&data, &["user", "token", "siem", "--days", "30", "--json"])
-            .code(0)
-            .json()["token"]
+        !on(
+            &data,
+            &["user", "token", "new", "siem", "--days", "30", "--json"]
+        )
+        .code(0)
+        .json()["token"]
             .as_str()
             .unwrap()
             .is_empty()
@@ -394,7 +397,7 @@ fn users_get_passwords_and_tokens_without_showing_them_on_the_command_line() {
     let again = on(&data, &["user", "add", "siem", "--generate"]).code(0);
     assert!(again.err.contains("keeps the old"), "{}", again.err);
     fed(&data, &["user", "add", "empty"], b"\n").code(2);
-    let nobody = on(&data, &["user", "token", "nobody"]).code(1);
+    let nobody = on(&data, &["user", "token", "new", "nobody"]).code(1);
     assert!(nobody.err.contains("user list"), "{}", nobody.err);
     let users = on(&data, &["user", "list", "--json"]).code(0).json();
     let names: Vec<&str> = users

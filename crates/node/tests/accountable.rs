@@ -184,7 +184,7 @@ async fn a_decision_is_accounted_for_before_it_takes_effect() {
     assert!(written.unaccounted.is_empty(), "{:?}", written.unaccounted);
     assert_eq!(
         written.left.len(),
-        24,
+        12,
         "only what may leave reached the log"
     );
     assert!(

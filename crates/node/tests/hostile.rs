@@ -210,12 +210,13 @@ async fn an_object_is_refused_alone_and_by_pointer() {
         .iter()
         .map(|refusal| refusal.index)
         .collect();
-    assert_eq!(places, [1, 3, 4]);
+    // The first is held under a laxer label than it is now given, and keeps it: that is said.
+    assert_eq!(places, [0, 1, 3, 4]);
     assert!(
-        report.refusals[0].pointer.ends_with("/modified"),
+        report.refusals[1].pointer.ends_with("/modified"),
         "{report:?}"
     );
-    assert!(report.refusals[1].pointer.ends_with("/name"), "{report:?}");
+    assert!(report.refusals[2].pointer.ends_with("/name"), "{report:?}");
     assert!(
         kz.status()
             .await
