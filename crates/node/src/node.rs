@@ -50,6 +50,8 @@ pub struct Node {
     intake: Steady<()>,
     /// One approval at a time.
     approvals_turn: Mutex<()>,
+    /// Held while a window's objects leave and while something is withdrawn.
+    leaving: Mutex<()>,
     collections: RwLock<Arc<[Listing]>>,
     /// Written to while the accords change; read for as long as they must not.
     accords_change: Steady<()>,
@@ -110,6 +112,7 @@ impl Node {
             forms_key,
             intake: Steady::new(()),
             approvals_turn: Mutex::new(()),
+            leaving: Mutex::new(()),
             accords_change: Steady::new(()),
             accords_changed: watch::Sender::new(0),
             auth: Arc::new(Auth::new(
@@ -302,6 +305,11 @@ impl Node {
     /// The intake, to be stopped for the moment of an approved release.
     pub(crate) fn intake(&self) -> &Steady<()> {
         &self.intake
+    }
+
+    /// The turn of what lets waiting objects leave and of what withdraws. Taken before `steady`.
+    pub(crate) fn leaving(&self) -> &Mutex<()> {
+        &self.leaving
     }
 
     /// The turn of approvals; taken after [`Node::steady`], never before.

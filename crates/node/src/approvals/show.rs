@@ -162,16 +162,30 @@ fn shown(one: &Journey, original: &[u8]) -> Result<ProposalItem, NodeError> {
 
 /// Where a person without the clearance stops: the highest level that the proposal shows.
 pub(crate) async fn level(node: &Node, proposal: &Proposal) -> Result<model::Tlp, NodeError> {
-    let ids: Vec<Id> = proposal
-        .bound
-        .items
-        .iter()
-        .filter_map(|item| Id::parse(&item.id).ok())
-        .collect();
+    let mut level = model::Tlp::Clear;
+    let mut ids = Vec::new();
+    for item in &proposal.bound.items {
+        // What cannot be read is for nobody.
+        let label = model::Label::parse(&item.label);
+        level = level.max(label.map_or(model::Tlp::Red, |label| label.tlp));
+        match Id::parse(&item.id) {
+            Ok(id) => ids.push(id),
+            Err(_) => level = model::Tlp::Red,
+        }
+    }
     let level = node.read(move |store| {
-        let mut level = model::Tlp::Clear;
+        let mut level = level;
         for id in ids {
-            if let Some(record) = store.latest(&Collection::National, &id)? {
+            // As the nation has it, and as every partner that told of it labelled it.
+            let mut held: Vec<_> = store
+                .latest(&Collection::National, &id)?
+                .into_iter()
+                .collect();
+            held.extend(store.told(&id)?);
+            if held.is_empty() {
+                level = model::Tlp::Red;
+            }
+            for record in held {
                 level = level.max(store.label(&record)?.tlp);
             }
         }

@@ -178,6 +178,12 @@ impl Auth {
         let _alone = self.alone();
         let (digest, mut old) = self.token_of(name, id)?;
         let own = actor.proven() && actor.name == name;
+        // Whoever rotates is shown the new secret, so it must not open more than they can do now.
+        if own && (actor.proof == Proof::Token || !old.scopes.is_subset(&actor.scopes)) {
+            return Err(AuthError::NotTheirs {
+                why: "A token makes no tokens, and nobody one that may more than they may now: sign in with your own password or passkey.".into(),
+            });
+        }
         let decides = old
             .scopes
             .iter()

@@ -108,7 +108,8 @@ pub(super) async fn offer(
     if let Err(refused) = read::<Value>(&console, &member.visit, &headers, &body) {
         return refused.into_response();
     }
-    if member.caller.proof == Proof::Token {
+    // A password that somebody else set is no ground for a way in that lasts.
+    if member.caller.proof == Proof::Token || member.caller.held_back.is_some() {
         return refuse(&PasskeyError::Wrong);
     }
     let (passkeys, user) = (Arc::clone(&console.passkeys), member.caller.name.clone());
@@ -129,6 +130,9 @@ pub(super) async fn add(
         Ok(answered) => answered,
         Err(refused) => return refused.into_response(),
     };
+    if member.caller.proof == Proof::Token || member.caller.held_back.is_some() {
+        return refuse(&PasskeyError::Wrong);
+    }
     let (passkeys, user) = (Arc::clone(&console.passkeys), member.caller.name.clone());
     let auth = Arc::clone(console.node.auth());
     let kept = blocking(move || {

@@ -4,10 +4,11 @@
 //! national collection (the guards are held throughout); what comes out of the decision is released
 //! only if it is byte for byte what the proposal binds, under the same policy and accord.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::Id;
+use policy::authority::Duty;
 use store::{Collection, Record};
 
 use crate::admin::types::ReleaseOutcome;
@@ -130,12 +131,17 @@ impl Node {
             .map_err(|error| NodeError::request(error.to_string()))?;
         let duties: HashMap<String, _> = users
             .into_iter()
+            .filter(|user| user.locked.is_none())
             .map(|user| (user.name, user.duties))
             .collect();
+        // Who is no longer approver but still analyst has lost the duty by which they agreed: of
+        // the duties that this proposal asks for, all that the approval was given by must be held.
+        let asked: BTreeSet<Duty> = proposal.bound.needs.iter().map(|need| need.duty).collect();
         let complete = proposal.keep_approvals(|given| {
-            duties
-                .get(&given.who)
-                .is_some_and(|held| given.duties.iter().any(|duty| held.contains(duty)))
+            duties.get(&given.who).is_some_and(|held| {
+                let mut by = given.duties.intersection(&asked).peekable();
+                by.peek().is_some() && by.all(|duty| held.contains(duty))
+            })
         });
         if !complete {
             self.keep_proposal(proposal).await?;

@@ -307,6 +307,11 @@ fn wait_for(
         kind: leaving.id.type_name().to_owned(),
         label: one.label.to_string(),
         due: i64::try_from(due.unix_nanos() / 1_000).unwrap_or(i64::MAX),
+        policy: format!(
+            "{}; national {}",
+            judge.channel.policy(),
+            judge.policy.version()
+        ),
     };
     let key = queue::key(&judge.name, &leaving.hash);
     Ok((key, Some(to_json(&waiting)?)))

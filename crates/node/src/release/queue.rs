@@ -39,6 +39,9 @@ pub(super) struct Waiting {
     pub(super) label: String,
     /// When its window ends, in microseconds since 1970.
     pub(super) due: i64,
+    /// The accord and the national policy under which it was decided.
+    #[serde(default)]
+    pub(super) policy: String,
 }
 
 /// The setting of a waiting object.
@@ -70,6 +73,8 @@ impl Node {
     /// # Errors
     /// What the store said; what has not left waits on.
     pub async fn flush_windows(&self) -> Result<usize, NodeError> {
+        // From looking to letting leave, nothing may be withdrawn in between.
+        let _alone = self.leaving().lock().await;
         let now = self.clock().micros();
         let waiting = self.read(|store| store.scan(PREFIX)).await?;
         let mut due: HashMap<String, Vec<(String, Waiting)>> = HashMap::new();
@@ -158,8 +163,15 @@ impl Node {
         Ok(left)
     }
 
-    /// Why the accord no longer allows what was permitted when it began to wait.
+    /// Why what was permitted when it began to wait is no longer: another accord version or policy
+    /// is in force by now, or the hard rule says no today.
     fn still_allowed(&self, channel: &Channel, waiting: &Waiting) -> Option<String> {
+        if waiting.policy != self.policy_words(channel) {
+            return Some(
+                "the accord or the national policy has changed while it waited; release it again"
+                    .to_owned(),
+            );
+        }
         let Some(in_force) = channel.in_force() else {
             return Some("the channel is no longer in force".to_owned());
         };

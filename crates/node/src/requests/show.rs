@@ -56,7 +56,7 @@ impl Node {
         }
         page.requests.sort_by(|a, b| a.at.cmp(&b.at));
         if caller.require_reading("national").is_ok() && !query.inbox {
-            page.drafts = self.drafts(&all, &wanted).await?;
+            page.drafts = self.drafts(&all, &wanted, caller.clearance).await?;
         }
         Ok(page)
     }
@@ -76,7 +76,8 @@ impl Node {
         let routes = self.routes().await?;
         let drafts = if caller.require_reading("national").is_ok() {
             let all = self.requests_found().await?;
-            let mut drafts = self.drafts(&all, &|name| name == found.channel).await?;
+            let of_channel = |name: &str| name == found.channel;
+            let mut drafts = self.drafts(&all, &of_channel, caller.clearance).await?;
             drafts.retain(|draft| draft.answers.as_deref() == Some(id));
             drafts
         } else {
@@ -186,6 +187,7 @@ impl Node {
         &self,
         all: &[std::sync::Arc<Found>],
         wanted: &(dyn Fn(&str) -> bool + Sync),
+        clearance: model::Tlp,
     ) -> Result<Vec<DraftInfo>, NodeError> {
         let kept = self.read(|store| store.scan(DRAFT)).await?;
         let mut drafts = Vec::new();
@@ -212,6 +214,9 @@ impl Node {
                     let Some(record) = store.latest(&Collection::National, &id)? else {
                         return Ok(None);
                     };
+                    if store.label(&record)?.tlp > clearance {
+                        return Ok(None);
+                    }
                     Ok(store.bodies(&[record])?.pop())
                 })
                 .await?;
