@@ -50,8 +50,8 @@ pub struct Node {
     intake: Steady<()>,
     /// One approval at a time.
     approvals_turn: Mutex<()>,
-    /// Held while a window's objects leave and while something is withdrawn.
-    leaving: Mutex<()>,
+    /// Held while a window's objects leave and while something is withdrawn; before `steady`.
+    pub(crate) leaving: Mutex<()>,
     collections: RwLock<Arc<[Listing]>>,
     /// Written to while the accords change; read for as long as they must not.
     accords_change: Steady<()>,
@@ -305,11 +305,6 @@ impl Node {
     /// The intake, to be stopped for the moment of an approved release.
     pub(crate) fn intake(&self) -> &Steady<()> {
         &self.intake
-    }
-
-    /// The turn of what lets waiting objects leave and of what withdraws. Taken before `steady`.
-    pub(crate) fn leaving(&self) -> &Mutex<()> {
-        &self.leaving
     }
 
     /// The turn of approvals; taken after [`Node::steady`], never before.

@@ -74,7 +74,7 @@ impl Node {
     /// What the store said; what has not left waits on.
     pub async fn flush_windows(&self) -> Result<usize, NodeError> {
         // From looking to letting leave, nothing may be withdrawn in between.
-        let _alone = self.leaving().lock().await;
+        let _alone = self.leaving.lock().await;
         let now = self.clock().micros();
         let waiting = self.read(|store| store.scan(PREFIX)).await?;
         let mut due: HashMap<String, Vec<(String, Waiting)>> = HashMap::new();

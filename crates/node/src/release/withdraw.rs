@@ -90,7 +90,7 @@ impl Node {
         asker: &Asker,
         (who, reason): (&str, &str),
     ) -> Result<Taken, NodeError> {
-        let _alone = self.leaving().lock().await;
+        let _alone = self.leaving.lock().await;
         let _steady = self.steady().await;
         let name = channel.full_name();
         let own = channel.log(&self.config().code);
