@@ -3,10 +3,12 @@
 // Each test file uses its own part of this.
 #![allow(dead_code, clippy::disallowed_methods)]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -89,11 +91,21 @@ pub(crate) fn fed(data: &Path, args: &[&str], input: &[u8]) -> Run {
     run_of(child.wait_with_output().expect("the binary ends"))
 }
 
-/// Two addresses of this machine that nothing listens on just now.
+/// Two addresses of this machine that nothing listens on just now, and that no other test of this
+/// process was given: the system hands out a port again as soon as nobody listens on it.
 fn free_addresses() -> (String, String) {
-    let held = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    let [a, b] = held.map(|listener| listener.local_addr().expect("an address").to_string());
-    (a, b)
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().expect("no panic while it is held");
+    let mut fresh = || {
+        loop {
+            let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let address = held.local_addr().expect("an address");
+            if given.insert(address.port()) {
+                return address.to_string();
+            }
+        }
+    };
+    (fresh(), fresh())
 }
 
 /// Makes a member.
