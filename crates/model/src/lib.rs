@@ -43,7 +43,9 @@ pub use label::{
     PartialLabel, Releasable, Tlp, TlpError, container_label, is_group_name, is_member_code,
 };
 pub use limits::*;
-pub use marking::{EXTENSION_MARKING, MarkingMeaning, label_of, marking_object, tlp_marking};
+pub use marking::{
+    EXTENSION_MARKING, MarkingMeaning, label_of, marking_object, tlp_marking, tlp_of_marking,
+};
 pub use member::{member_identity, member_identity_id};
 pub use object::Object;
 pub use person::about_person;

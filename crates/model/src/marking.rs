@@ -94,7 +94,7 @@ pub enum MarkingMeaning {
 impl MarkingMeaning {
     /// What a `marking-definition` object says. Any other object says `Unknown`.
     pub fn of(marking: &Object) -> MarkingMeaning {
-        if let Some(level) = well_known(marking.id()) {
+        if let Some(level) = tlp_of_marking(marking.id()) {
             return MarkingMeaning::Label(PartialLabel {
                 tlp: Some(level),
                 ..Default::default()
@@ -127,7 +127,7 @@ pub fn label_of(
     let mut stated = PartialLabel::default();
     let mut unknown = false;
     for id in object_markings {
-        let meaning = match well_known(id) {
+        let meaning = match tlp_of_marking(id) {
             Some(level) => MarkingMeaning::Label(PartialLabel {
                 tlp: Some(level),
                 ..Default::default()
@@ -214,7 +214,9 @@ pub fn marking_object(stated: &PartialLabel, created: Timestamp) -> Result<Objec
     }
 }
 
-fn well_known(id: &Id) -> Option<Tlp> {
+/// The level of one of STIX's own TLP marking definitions (TLP 1 and 2.0), which everybody knows by
+/// id.
+pub fn tlp_of_marking(id: &Id) -> Option<Tlp> {
     TLP_MARKINGS
         .iter()
         .find(|(known, _)| *known == id.as_str())

@@ -17,6 +17,7 @@ use policy::{Hide, InForce, Member, Role, SignedAccord};
 use store::{Command, LogName, Store};
 
 use crate::error::NodeError;
+use crate::keys::hex;
 use crate::limits::ACCORDS_MAX;
 
 const SETTING: &str = "accord/";
@@ -97,13 +98,7 @@ impl Channel {
 
     /// Which policy decides here: the accord's name, version and the start of its digest.
     pub fn policy(&self) -> String {
-        let digest: String = self
-            .accord
-            .digest()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex(&self.accord.digest()[..8]);
         format!(
             "{} v{} {digest}",
             self.accord.accord().name,

@@ -19,7 +19,7 @@ use crate::admin::types::{AuditRecord, ReleaseOutcome};
 use crate::audit::with_objects;
 use crate::auth::Caller;
 use crate::error::NodeError;
-use crate::keys::random;
+use crate::keys::{hex, random};
 use crate::limits::{PROPOSAL_HOURS, PROPOSALS_ENDED_MAX, PROPOSALS_OPEN_MAX};
 use crate::node::Node;
 use crate::release::carry::{sorted, to_json};
@@ -81,8 +81,10 @@ impl Node {
             }
             open += 1;
             let items = places.iter().map(|at| item(&decided[*at])).collect();
-            let proposal =
-                Proposal::new(hex(random::<8>()?), self.bound(judge, asked, &needs, items));
+            let proposal = Proposal::new(
+                hex(&random::<8>()?),
+                self.bound(judge, asked, &needs, items),
+            );
             let mut settings: Vec<(String, Option<Vec<u8>>)> = places
                 .iter()
                 .map(|at| {
@@ -507,8 +509,4 @@ fn read(key: &str, value: &[u8]) -> Result<Proposal, NodeError> {
             problem: error.to_string(),
         })
     })
-}
-
-pub(crate) fn hex(bytes: [u8; 8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -87,11 +87,7 @@ impl Keys {
             let public = key.verifier();
             let mut raw = vec![kind_byte(public, &path)?];
             raw.extend_from_slice(&seed);
-            let id: String = public
-                .id()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let id = hex(&public.id());
             write_new(
                 &path,
                 format!("PRIVATE+KEY+{name}+{id}+{}\n", STANDARD.encode(raw)).as_bytes(),
@@ -266,6 +262,11 @@ fn seal(config: &Config) -> Result<[u8; 32], NodeError> {
     let key = STANDARD.decode(text.trim_ascii()).ok();
     key.and_then(|key| key.try_into().ok())
         .ok_or_else(|| bad(&path, &"is damaged; restore it from a backup"))
+}
+
+/// Bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Draws random bytes from the operating system.
@@ -452,13 +453,7 @@ fn read_secret_file(path: &Path, expected: &str, kind: KeyKind) -> Result<Signin
         .and_then(|seed| seed.try_into().ok())
         .ok_or_else(damaged)?;
     let key = SigningKey::from_seed(kind, name, seed).map_err(|error| bad(&path, &error))?;
-    let held: String = key
-        .verifier()
-        .id()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    if held != id {
+    if hex(&key.verifier().id()) != id {
         return Err(damaged());
     }
     Ok(key)

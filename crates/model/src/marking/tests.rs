@@ -44,7 +44,7 @@ fn ids_are_well_formed_and_distinct() {
         Tlp::AmberStrict,
         Tlp::Red,
     ] {
-        assert_eq!(well_known(&id(tlp_marking(tlp))), Some(tlp));
+        assert_eq!(tlp_of_marking(&id(tlp_marking(tlp))), Some(tlp));
     }
 }
 

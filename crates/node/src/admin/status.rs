@@ -16,6 +16,7 @@ use super::types::{
 };
 use super::{As, Shared};
 use crate::config::mode_word;
+use crate::keys::hex;
 use crate::limits::FAILURES_ALARM;
 use crate::node::Node;
 use crate::problem::Fault;
@@ -222,7 +223,7 @@ fn member_info(node: &Node) -> MemberInfo {
         log: me.log.to_string(),
         log_pq: me.log_pq.as_ref().map(ToString::to_string),
         witness: me.witness.to_string(),
-        tls: me.tls.iter().map(|byte| format!("{byte:02x}")).collect(),
+        tls: hex(&me.tls),
     }
 }
 

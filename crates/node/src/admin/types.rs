@@ -414,11 +414,7 @@ impl AccordInfo {
         AccordInfo {
             name: accord.name.clone(),
             version: accord.version,
-            digest: signed
-                .digest()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            digest: crate::keys::hex(&signed.digest()),
             waiting: accord
                 .members
                 .iter()

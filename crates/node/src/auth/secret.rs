@@ -48,10 +48,7 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
 
 /// SHA-256 in lower-case hex.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    crate::keys::hex(&Sha256::digest(bytes))
 }
 
 /// Unpadded URL-safe base64.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Console;
 use super::visit::{Guest, Member, Visit, safe};
 use crate::auth::passkey::PasskeyError;
-use crate::auth::{AuthError, Proof, Redeem};
+use crate::auth::{AuthError, Caller, Proof, Redeem};
 use crate::node::blocking;
 
 type Shared = State<Arc<Console>>;
@@ -98,6 +98,12 @@ pub(super) async fn sign_in(
     console.renewed(&visit, &user, Proof::Passkey, &next).await
 }
 
+/// Whether the proof that somebody gave is ground for a way in that lasts: a token is not, nor a
+/// password that somebody else set.
+fn may_add(caller: &Caller) -> bool {
+    caller.proof != Proof::Token && caller.held_back.is_none()
+}
+
 /// Asks the signed-in user's browser to make a passkey.
 pub(super) async fn offer(
     State(console): Shared,
@@ -108,8 +114,7 @@ pub(super) async fn offer(
     if let Err(refused) = read::<Value>(&console, &member.visit, &headers, &body) {
         return refused.into_response();
     }
-    // A password that somebody else set is no ground for a way in that lasts.
-    if member.caller.proof == Proof::Token || member.caller.held_back.is_some() {
+    if !may_add(&member.caller) {
         return refuse(&PasskeyError::Wrong);
     }
     let (passkeys, user) = (Arc::clone(&console.passkeys), member.caller.name.clone());
@@ -130,7 +135,7 @@ pub(super) async fn add(
         Ok(answered) => answered,
         Err(refused) => return refused.into_response(),
     };
-    if member.caller.proof == Proof::Token || member.caller.held_back.is_some() {
+    if !may_add(&member.caller) {
         return refuse(&PasskeyError::Wrong);
     }
     let (passkeys, user) = (Arc::clone(&console.passkeys), member.caller.name.clone());

@@ -19,6 +19,7 @@ use crate::audit::with_objects;
 use crate::error::NodeError;
 use crate::limits::RELEASE_BATCH_OBJECTS;
 use crate::node::{Node, unexpected};
+use crate::policies::InForce;
 
 use super::forms::{Leaving, forms_key, link_key};
 use super::journey::{Journey, Judge};
@@ -50,7 +51,7 @@ impl Node {
 
     /// Which policy decides in a channel at present, for the audit log.
     pub(crate) fn policy_words(&self, channel: &Channel) -> String {
-        format!("{}; national {}", channel.policy(), self.policy().version())
+        policy_words(channel, &self.policy())
     }
 
     /// Writes what was decided to the audit log, one record for each reason.
@@ -293,6 +294,11 @@ impl Journey {
     }
 }
 
+/// Accord version and national policy, as the audit log and what waits name them.
+fn policy_words(channel: &Channel, policy: &InForce) -> String {
+    format!("{}; national {}", channel.policy(), policy.version())
+}
+
 /// The setting of an object that waits for its window.
 fn wait_for(
     judge: &Judge,
@@ -307,11 +313,7 @@ fn wait_for(
         kind: leaving.id.type_name().to_owned(),
         label: one.label.to_string(),
         due: i64::try_from(due.unix_nanos() / 1_000).unwrap_or(i64::MAX),
-        policy: format!(
-            "{}; national {}",
-            judge.channel.policy(),
-            judge.policy.version()
-        ),
+        policy: policy_words(&judge.channel, &judge.policy),
     };
     let key = queue::key(&judge.name, &leaving.hash);
     Ok((key, Some(to_json(&waiting)?)))

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use model::{Hash, Id, Label, Object, Releasable, Timestamp, Tlp};
+use model::{Hash, Id, Label, Object, Releasable, Timestamp};
 use policy::{
     Change as Redaction, Finding, LeakRules, Names, Profile, Profiles, RefState, Scrub, derived_id,
 };
@@ -267,26 +267,9 @@ impl Shape<'_> {
     }
 }
 
-/// Whether everybody has this object without being given it: the TLP markings of STIX 2.1.
+/// Whether everybody has this object without being given it: STIX's own TLP markings.
 fn is_public(id: &Id) -> bool {
-    const TLP_1: [&str; 4] = [
-        "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
-        "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
-        "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
-        "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
-    ];
-    let levels = [
-        Tlp::Clear,
-        Tlp::Green,
-        Tlp::Amber,
-        Tlp::AmberStrict,
-        Tlp::Red,
-    ];
-    let id = id.as_str();
-    TLP_1.contains(&id)
-        || levels
-            .into_iter()
-            .any(|level| model::tlp_marking(level) == id)
+    model::tlp_of_marking(id).is_some()
 }
 
 /// A time rounded down to whole minutes of a number.
