@@ -1,6 +1,6 @@
 //! Breaks the program on purpose, one rule at a time, and demands that a test notices.
 //!
-//! `cargo run -p kurultai-testkit --bin mutants [NAME…]` reads `crates/testkit/mutants.toml`. Each
+//! `cargo run -p kurultai-testkit --example mutants [NAME…]` reads `crates/testkit/mutants.toml`. Each
 //! mutant is one edit of one source file and the tests that must fail because of it. The runner
 //! works in a copy of the tree under the target folder, shows first that those tests pass without
 //! the edit, and counts a mutant as caught only when the edited program still compiles and a test
