@@ -99,6 +99,18 @@ impl Taxii {
         })
     }
 
+    /// Connects to an API root whose path is known.
+    pub(crate) async fn at_root(
+        authority: &str,
+        root: &str,
+        authorization: String,
+    ) -> Result<Taxii, Failure> {
+        Ok(Taxii {
+            http: Http::tcp(authority).await?.authorize(authorization),
+            root: root.trim_end_matches('/').to_owned(),
+        })
+    }
+
     /// The path of a collection's resource.
     pub(crate) fn path(&self, collection: &str, resource: &str) -> String {
         format!(
@@ -110,7 +122,12 @@ impl Taxii {
 
     /// One page of a collection; `query` is appended as it is.
     pub(crate) async fn page(&mut self, collection: &str, query: &str) -> Result<Page, Failure> {
-        let path = self.path(collection, &format!("objects/?{query}"));
+        self.get(collection, &format!("objects/?{query}")).await
+    }
+
+    /// The envelope at a path below a collection, which is asked for as it is.
+    pub(crate) async fn get(&mut self, collection: &str, path: &str) -> Result<Page, Failure> {
+        let path = self.path(collection, path);
         let answer = expect(&path, 200, self.http.get(&path, MEDIA).await?)?;
         let last = answer
             .headers

@@ -11,10 +11,13 @@
 pub(crate) mod corpus;
 mod ingest;
 mod lab;
+mod load;
 mod measure;
+mod memory;
 mod raw;
 mod serve;
 mod sync;
+mod taxii;
 
 use std::path::PathBuf;
 
@@ -31,6 +34,10 @@ pub(crate) enum Bench {
     Serve(serve::Serve),
     /// A new partner catching up, and the time from release to being visible
     Sync(sync::Sync),
+    /// Any TAXII 2.1 server, by one client and one corpus
+    Taxii(taxii::Client),
+    #[command(hide = true)]
+    Memory(memory::Memory),
 }
 
 /// What every benchmark needs.
@@ -60,6 +67,8 @@ impl Bench {
             Bench::Ingest(bench) => bench.run().await,
             Bench::Serve(bench) => bench.run().await,
             Bench::Sync(bench) => bench.run().await,
+            Bench::Taxii(bench) => bench.run().await,
+            Bench::Memory(bench) => bench.run().await,
         }
     }
 }

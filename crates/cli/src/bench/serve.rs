@@ -4,7 +4,7 @@
 // Benchmarks measure time.
 #![allow(clippy::disallowed_methods)]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
@@ -12,14 +12,23 @@ use serde::Serialize;
 use super::Common;
 use super::corpus::{Corpus, Random};
 use super::lab::{Bed, Lab};
+use super::load::{self, repeated};
 use super::measure::{Rate, Samples, Spread, between, rate_table};
+use super::memory::Serving;
 use super::raw::Raw;
 use crate::admin::escape;
 use crate::exit::Failure;
 use crate::show;
+use crate::taxii::Taxii;
 
 /// The size at which latency is measured first.
 const SMALL: u64 = 20_000;
+
+/// Connections that read at the same time.
+const CONNECTIONS: usize = 4;
+
+/// LIMIT: pages of 1,000 that are also sent from memory, about 110 MB.
+const MEMORY_PAGES_MAX: usize = 100;
 
 /// Fills a node and reads its national collection as TAXII clients do.
 #[derive(Args)]
@@ -37,6 +46,10 @@ struct At {
     walk: Rate,
     page: Spread,
     object: Spread,
+    /// Pages read over several connections at once.
+    pages: Rate,
+    /// The same bytes, sent from memory by the same web stack to the same clients.
+    memory: Rate,
     resident_bytes: u64,
     peak_bytes: u64,
 }
@@ -91,6 +104,11 @@ impl Serve {
                 "pages of 1000, all of {}",
                 show::thousands(at.objects)
             )));
+            table.row(
+                at.pages
+                    .row(&format!("the same, {CONNECTIONS} connections")),
+            );
+            table.row(at.memory.row("raw: the same pages from memory"));
         }
         report.raw.rows(&mut table);
         table.print();
@@ -126,9 +144,9 @@ impl Serve {
     async fn at(&self, bed: &Bed, corpus: Corpus, size: u64) -> Result<At, Failure> {
         let mut taxii = bed.taxii().await?;
         // Once unmeasured: the caches are as warm at one size as at the other.
-        let places = walk(&mut taxii).await?.2;
+        let (_, _, places, paths) = walk(&mut taxii).await?;
         let (before, start) = (bed.usage(), Instant::now());
-        let (objects, bytes, _) = walk(&mut taxii).await?;
+        let (objects, bytes, ..) = walk(&mut taxii).await?;
         let walk = Rate::new(
             objects,
             bytes,
@@ -158,39 +176,81 @@ impl Serve {
                 )));
             }
         }
+        let (at_once, memory) = self.at_once(bed, &mut taxii, paths).await?;
         let usage = bed.usage();
         Ok(At {
             objects: size,
             walk,
+            pages: at_once,
+            memory,
             page: pages.spread(),
             object: singles.spread(),
             resident_bytes: usage.resident,
             peak_bytes: usage.peak,
         })
     }
+
+    /// Reads pages over several connections, from the node and then from memory.
+    async fn at_once(
+        &self,
+        bed: &Bed,
+        taxii: &mut Taxii,
+        mut paths: Vec<String>,
+    ) -> Result<(Rate, Rate), Failure> {
+        paths.truncate(MEMORY_PAGES_MAX);
+        let folder = self.common.folder.join("pages");
+        let write = |error| Failure::file("write", &folder, &error);
+        std::fs::create_dir_all(&folder).map_err(write)?;
+        for (at, path) in paths.iter().enumerate() {
+            let page = taxii.get("national", path).await?;
+            std::fs::write(folder.join(at.to_string()), &page.body).map_err(write)?;
+        }
+        let requests = self.pages.max(1) as usize * CONNECTIONS;
+        let until = Duration::from_secs(60);
+        let mut clients = Vec::new();
+        for _ in 0..CONNECTIONS {
+            clients.push(bed.taxii().await?);
+        }
+        let before = bed.usage();
+        let asked = repeated(&paths, requests);
+        let got = load::read(clients, ("national", 1_000), &asked, until).await?;
+        let cpu = between(before, bed.usage());
+        let ours = Rate::new(got.objects, got.bytes, got.time, cpu);
+        let serving = Serving::start(&folder).await?;
+        let mut clients = Vec::new();
+        for _ in 0..CONNECTIONS {
+            clients.push(serving.client().await?);
+        }
+        let numbers: Vec<String> = (0..paths.len()).map(|at| at.to_string()).collect();
+        let before = serving.usage();
+        let asked = repeated(&numbers, requests);
+        let got = load::read(clients, ("national", 1_000), &asked, until).await?;
+        let cpu = between(before, serving.usage());
+        let raw = Rate::new(got.objects, got.bytes, got.time, cpu);
+        std::fs::remove_dir_all(&folder).map_err(write)?;
+        Ok((ours, raw))
+    }
 }
 
 /// Reads the whole collection in pages. Answers with the objects (from the count of pages and the
-/// last one), the bytes, and where pages ended.
-async fn walk(taxii: &mut crate::taxii::Taxii) -> Result<(u64, u64, Vec<String>), Failure> {
-    let (mut objects, mut bytes, mut places) = (0, 0, Vec::new());
-    let mut next: Option<String> = None;
+/// last one), the bytes, where pages ended, and the path of each page.
+async fn walk(taxii: &mut Taxii) -> Result<(u64, u64, Vec<String>, Vec<String>), Failure> {
+    let (mut objects, mut bytes) = (0, 0);
+    let (mut places, mut paths) = (Vec::new(), Vec::new());
+    let mut path = "objects/?limit=1000".to_owned();
     loop {
-        let query = match &next {
-            None => "limit=1000".to_owned(),
-            Some(next) => format!("limit=1000&next={}", escape(next)),
-        };
-        let page = taxii.page("national", &query).await?;
+        let page = taxii.get("national", &path).await?;
+        paths.push(path);
         bytes += page.body.len() as u64;
         match page.next {
             Some(more) => {
                 objects += 1_000;
                 places.extend(page.last);
-                next = Some(more);
+                path = format!("objects/?limit=1000&next={}", escape(&more));
             }
             None => {
                 objects += page.served("national")?.len() as u64;
-                return Ok((objects, bytes, places));
+                return Ok((objects, bytes, places, paths));
             }
         }
     }
