@@ -18,6 +18,7 @@ mod raw;
 mod serve;
 mod sync;
 mod taxii;
+mod whatif;
 
 use std::path::PathBuf;
 
@@ -36,6 +37,8 @@ pub(crate) enum Bench {
     Sync(sync::Sync),
     /// Any TAXII 2.1 server, by one client and one corpus
     Taxii(taxii::Client),
+    /// What a changed policy would do to every object, at 50 channels
+    WhatIf(whatif::WhatIf),
     #[command(hide = true)]
     Memory(memory::Memory),
 }
@@ -68,6 +71,7 @@ impl Bench {
             Bench::Serve(bench) => bench.run().await,
             Bench::Sync(bench) => bench.run().await,
             Bench::Taxii(bench) => bench.run().await,
+            Bench::WhatIf(bench) => bench.run().await,
             Bench::Memory(bench) => bench.run().await,
         }
     }

@@ -65,7 +65,8 @@ impl Sync {
         let lab = Lab::open(common)?;
         let mut origin = lab.bed("AA").await?;
         let mut partner = lab.bed("BB").await?;
-        agree(&origin, &partner).await?;
+        let all = channel(CHANNEL, &origin, &partner);
+        agree(&origin, &partner, vec![all]).await?;
         origin.start().await?;
         load(&origin, corpus, common.objects).await?;
         let (before, start) = (origin.usage(), Instant::now());
@@ -149,13 +150,12 @@ impl Sync {
     }
 }
 
-/// Both sign an accord with one channel, before either runs.
-async fn agree(origin: &Bed, partner: &Bed) -> Result<(), Failure> {
-    let members = vec![origin.member.clone(), partner.member.clone()];
-    let channel = Channel {
-        name: CHANNEL.to_owned(),
+/// A channel of both for everything up to TLP:GREEN.
+pub(super) fn channel(name: &str, origin: &Bed, partner: &Bed) -> Channel {
+    Channel {
+        name: name.to_owned(),
         title: "Everything".to_owned(),
-        members: members
+        members: [&origin.member, &partner.member]
             .iter()
             .map(|member| member.code.clone())
             .collect::<BTreeSet<_>>(),
@@ -166,14 +166,23 @@ async fn agree(origin: &Bed, partner: &Bed) -> Result<(), Failure> {
         attribution: Attribution::Origin,
         hide: None,
         delegate: None,
-    };
+    }
+}
+
+/// Both sign an accord with these channels, before either runs.
+pub(super) async fn agree(
+    origin: &Bed,
+    partner: &Bed,
+    channels: Vec<Channel>,
+) -> Result<(), Failure> {
+    let members = vec![origin.member.clone(), partner.member.clone()];
     let accord = Accord {
         name: ACCORD.to_owned(),
         version: 1,
         previous: None,
         members,
         groups: Vec::new(),
-        channels: vec![channel],
+        channels,
         obligations: Obligations {
             retention_days: None,
             third_party: Transfer::Never,
