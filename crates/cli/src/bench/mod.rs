@@ -53,7 +53,7 @@ pub(crate) struct Common {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Where data folders go; must be empty or absent, and on the disk that is to be measured
-    #[arg(long, value_name = "DIR", default_value = "bench")]
+    #[arg(long, value_name = "DIR", default_value = "bench-data")]
     folder: PathBuf,
     /// Leave the data folders in place
     #[arg(long)]
