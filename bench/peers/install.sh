@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs medallion and OpenTAXII, and two clients to try them with, into a Python venv, with pinned
-# versions, and makes OpenTAXII run:
+# versions, waitress to serve both as one would in earnest, and makes OpenTAXII run:
 #
 #     install.sh VENV
 #
@@ -12,7 +12,7 @@ venv="${1:?usage: install.sh VENV}"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
   medallion==3.0.0 opentaxii==0.9.3 \
   Flask==3.1.3 Flask-HTTPAuth==4.8.1 Werkzeug==3.1.9 SQLAlchemy==2.1.9 marshmallow==4.4.0 \
-  stix2==3.0.2 taxii2-client==2.3.0
+  stix2==3.0.2 taxii2-client==2.3.0 waitress==3.0.2
 
 # OpenTAXII 0.9.3 answers every resource that has an id with 500 ("Object of type UUID is not JSON
 # serializable"): its database gives UUIDs, and its answer is written by a json.dumps that knows none.

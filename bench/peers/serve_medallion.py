@@ -65,10 +65,11 @@ def main():
     parser.add_argument("--threads", choices=["yes", "no"], default="yes")
     wanted = parser.parse_args()
 
+    import waitress
     from medallion import application_instance as app
     from medallion import register_blueprints, set_config
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    logging.getLogger("waitress").setLevel(logging.ERROR)
     config = {
         "users": {"admin": "pass"},
         "taxii": {"max_page_size": wanted.page_size},
@@ -83,7 +84,7 @@ def main():
     register_blueprints(app)
     end_with_parent()
     print("serving", flush=True)
-    app.run(host="127.0.0.1", port=wanted.port, threaded=wanted.threads == "yes")
+    waitress.serve(app, host="127.0.0.1", port=wanted.port, threads=4 if wanted.threads == "yes" else 1)
 
 
 if __name__ == "__main__":

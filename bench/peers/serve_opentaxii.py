@@ -64,10 +64,11 @@ def main():
         json.dump(config, out)
     os.environ["OPENTAXII_CONFIG"] = path
 
+    import waitress
     from opentaxii.cli import app
     from opentaxii.entities import Account
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    logging.getLogger("waitress").setLevel(logging.ERROR)
     app.debug = False
     with app.app_context():
         server = app.taxii_server
@@ -84,7 +85,7 @@ def main():
             )
     end_with_parent()
     print(f"http://127.0.0.1:{wanted.port}/taxii2/{root.id}/collections/{collection.id}/", flush=True)
-    app.run(host="127.0.0.1", port=wanted.port, threaded=wanted.threads == "yes", use_reloader=False)
+    waitress.serve(app, host="127.0.0.1", port=wanted.port, threads=4 if wanted.threads == "yes" else 1)
 
 
 if __name__ == "__main__":

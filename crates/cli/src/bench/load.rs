@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::measure::Samples;
+use crate::admin::escape;
 use crate::exit::Failure;
 use crate::taxii::Taxii;
 
@@ -36,30 +37,81 @@ pub(crate) async fn read(
     until: Duration,
 ) -> Result<Got, Failure> {
     let next = Arc::new(AtomicUsize::new(0));
+    over_all(clients, |client, start| {
+        let (paths, next) = (Arc::clone(paths), Arc::clone(&next));
+        let collection = collection.to_owned();
+        one(client, start, limit, until, move |_| {
+            let path = paths.get(next.fetch_add(1, Ordering::Relaxed))?;
+            Some((collection.clone(), path.clone()))
+        })
+    })
+    .await
+}
+
+/// Reads a collection page by page, each client from its beginning and again, until `requests` have
+/// been sent or the time is up. For servers whose cursors are good for one request.
+pub(crate) async fn walk(
+    clients: Vec<Taxii>,
+    (collection, limit): (&str, u64),
+    requests: usize,
+    until: Duration,
+) -> Result<Got, Failure> {
+    let sent = Arc::new(AtomicUsize::new(0));
+    over_all(clients, |client, start| {
+        let (collection, sent) = (collection.to_owned(), Arc::clone(&sent));
+        one(client, start, limit, until, move |next| {
+            if sent.fetch_add(1, Ordering::Relaxed) >= requests {
+                return None;
+            }
+            let cursor = next.map_or(String::new(), |next| format!("&next={}", escape(next)));
+            Some((
+                collection.clone(),
+                format!("objects/?limit={limit}{cursor}"),
+            ))
+        })
+    })
+    .await
+}
+
+/// One client: asks for what `path` says, given the cursor of the answer before.
+async fn one(
+    mut client: Taxii,
+    start: Instant,
+    limit: u64,
+    until: Duration,
+    path: impl Fn(Option<&str>) -> Option<(String, String)>,
+) -> Result<Got, Failure> {
+    let mut got = Got::default();
+    let mut next: Option<String> = None;
+    while start.elapsed() < until {
+        let Some((collection, path)) = path(next.as_deref()) else {
+            break;
+        };
+        let asked = Instant::now();
+        let page = client.get(&collection, &path).await?;
+        got.samples.add(asked.elapsed());
+        got.bytes += page.body.len() as u64;
+        got.objects += match page.next {
+            Some(_) => limit,
+            None => page.served(&path)?.len() as u64,
+        };
+        next = page.next;
+    }
+    Ok(got)
+}
+
+/// Runs all clients at once and sums up.
+async fn over_all<F>(
+    clients: Vec<Taxii>,
+    task: impl Fn(Taxii, Instant) -> F,
+) -> Result<Got, Failure>
+where
+    F: Future<Output = Result<Got, Failure>> + Send + 'static,
+{
     let start = Instant::now();
     let tasks: Vec<_> = clients
         .into_iter()
-        .map(|mut client| {
-            let (paths, next) = (Arc::clone(paths), Arc::clone(&next));
-            let collection = collection.to_owned();
-            tokio::spawn(async move {
-                let mut got = Got::default();
-                while start.elapsed() < until {
-                    let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                        break;
-                    };
-                    let asked = Instant::now();
-                    let page = client.get(&collection, path).await?;
-                    got.samples.add(asked.elapsed());
-                    got.bytes += page.body.len() as u64;
-                    got.objects += match page.next {
-                        Some(_) => limit,
-                        None => page.served(path)?.len() as u64,
-                    };
-                }
-                Ok::<_, Failure>(got)
-            })
-        })
+        .map(|client| tokio::spawn(task(client, start)))
         .collect();
     let mut sum = Got::default();
     for task in tasks {

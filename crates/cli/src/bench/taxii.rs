@@ -17,7 +17,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::corpus::{Corpus, Random};
-use super::load::{self, Paths, repeated};
+use super::load::{self, Got, Paths};
 use super::measure::{Rate, Samples, Spread, between, rate_table};
 use crate::admin::escape;
 use crate::exit::Failure;
@@ -99,16 +99,19 @@ impl Client {
         let corpus = Corpus::new(self.seed);
         let (held, ingest) = self.add(corpus).await?;
         let mut steps = vec![ingest];
-        let (thousands, places) = self.walk(1_000).await?;
-        let (hundreds, _) = self.walk(100).await?;
+        for (name, limit) in [("pages of 1,000", 1_000), ("pages of 100", 100)] {
+            let until = Duration::from_secs(self.seconds);
+            let (clients, before) = (self.clients().await?, self.used());
+            let got = load::walk(clients, (&self.collection, limit), self.requests, until).await?;
+            steps.push(self.step(name, got, before));
+        }
+        let places = self.places().await?;
         let mut random = Random::new(self.seed);
         let mut draw = |make: &mut dyn FnMut(&mut Random) -> String| -> Paths {
             Arc::new((0..self.requests).map(|_| make(&mut random)).collect())
         };
         let ids = held.max(1);
-        let asked: [(&'static str, u64, Paths); 6] = [
-            ("pages of 1,000", 1_000, repeated(&thousands, self.requests)),
-            ("pages of 100", 100, repeated(&hundreds, self.requests)),
+        let asked: [(&'static str, u64, Paths); 4] = [
             (
                 "match[type], pages of 100",
                 100,
@@ -143,7 +146,10 @@ impl Client {
             ),
         ];
         for (name, limit, paths) in asked {
-            steps.push(self.read(name, limit, paths).await?);
+            let until = Duration::from_secs(self.seconds);
+            let (clients, before) = (self.clients().await?, self.used());
+            let got = load::read(clients, (&self.collection, limit), &paths, until).await?;
+            steps.push(self.step(name, got, before));
         }
         let used = self.used();
         let report = Report {
@@ -209,38 +215,36 @@ impl Client {
         Ok((held, step("add", samples, (held, bytes), (time, cpu))))
     }
 
-    /// Reads the collection page by page as far as the bounds allow. Answers with the pages' paths
-    /// and the times at which they end.
-    async fn walk(&self, limit: u64) -> Result<(Vec<String>, Vec<String>), Failure> {
+    /// Times at which pages end, as far as the bounds allow.
+    async fn places(&self) -> Result<Vec<String>, Failure> {
         let mut client = self.connect().await?;
         let start = Instant::now();
-        let mut path = format!("?limit={limit}");
-        let (mut paths, mut places) = (Vec::new(), Vec::new());
+        let mut query = "limit=100".to_owned();
+        let mut places = Vec::new();
         loop {
-            let page = client.page(&self.collection, &path[1..]).await?;
-            paths.push(format!("objects/{path}"));
+            let page = client.page(&self.collection, &query).await?;
             let in_time = start.elapsed() < Duration::from_secs(self.seconds);
             match page.next {
-                Some(next) if in_time && paths.len() < self.requests => {
-                    path = format!("?limit={limit}&next={}", escape(&next));
+                Some(next) if in_time && places.len() < self.requests => {
+                    query = format!("limit=100&next={}", escape(&next));
                     places.extend(page.last);
                 }
-                _ => return Ok((paths, places)),
+                _ => return Ok(places),
             }
         }
     }
 
-    /// Sends the requests over all connections.
-    async fn read(&self, name: &'static str, limit: u64, paths: Paths) -> Result<Step, Failure> {
+    async fn clients(&self) -> Result<Vec<Taxii>, Failure> {
         let mut clients = Vec::new();
         for _ in 0..self.connections.max(1) {
             clients.push(self.connect().await?);
         }
-        let before = self.used();
-        let until = Duration::from_secs(self.seconds);
-        let got = load::read(clients, (&self.collection, limit), &paths, until).await?;
+        Ok(clients)
+    }
+
+    fn step(&self, name: &'static str, got: Got, before: Usage) -> Step {
         let cost = (got.time, between(before, self.used()));
-        Ok(step(name, got.samples, (got.objects, got.bytes), cost))
+        step(name, got.samples, (got.objects, got.bytes), cost)
     }
 }
 
