@@ -33,6 +33,7 @@ mod problem;
 mod pull;
 mod reads;
 pub mod release;
+mod removal;
 mod requests;
 pub mod serve;
 pub mod taxii;

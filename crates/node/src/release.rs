@@ -45,6 +45,7 @@ use crate::node::{Node, unexpected};
 
 pub(crate) use auto::automate;
 use journey::{Asker, Journey, Judge};
+pub(crate) use queue::key as waiting_key;
 use select::Named;
 
 /// The name under which the node itself releases.

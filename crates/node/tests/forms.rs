@@ -6,9 +6,10 @@ extern crate kurultai_node as node;
 mod world;
 
 use node::admin::types::{
-    PolicyFiles, PolicyInfo, ReleaseOutcome, ReleaseReport, ReleaseRequest, Selection,
+    AuditPage, PolicyFiles, PolicyInfo, ReleaseOutcome, ReleaseReport, ReleaseRequest, Selection,
     WithdrawReport, WithdrawRequest,
 };
+use node::taxii::NotRemoved;
 use policy::{Manifest, PolicySet, SignedPolicy};
 use world::{Running, bundle, channel, collection, indicator, indicator_id, prepare, ratified};
 
@@ -198,4 +199,49 @@ async fn adding_a_partners_object_again_does_not_make_it_ours() {
         }
     }
     assert_eq!((report.released, report.refused), (1, 2), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_original_that_left_in_another_form_is_kept_and_others_are_removed_on_record() {
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let accord = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"])]);
+    drop(kg);
+    let kz = kz.start(Some(&accord)).await;
+    activate(&kz, "nameless").await;
+    kz.add(&bundle(&[described(1, 0), described(2, 0)]), GREEN)
+        .await;
+    kz.release(CHANNEL, &[&indicator_id(1)]).await;
+    assert_ne!(shown(&kz).await[0].0, indicator_id(1), "it left in a form");
+    let national = kz.shown(&store::Collection::National).await;
+    let of = |number| {
+        let mut held = national.iter();
+        let found = held.find(|record| record.id.to_string() == indicator_id(number));
+        vec![found.expect("held").clone()]
+    };
+    for (records, kept) in [(of(1), true), (of(2), false)] {
+        let id = records[0].id.to_string();
+        match kz.node.remove(records, "anna").await {
+            Err(NotRemoved::Kept(why)) if kept => assert!(why.contains(CHANNEL), "{why}"),
+            Ok(()) if !kept => {}
+            other => panic!("{id}: {other:?}"),
+        }
+        let audit: AuditPage = kz.get(&format!("/audit?object={id}")).await;
+        let what = if kept { "refuse" } else { "remove" };
+        let by_anna = |record: &&node::admin::types::AuditRecord| record.who == "anna";
+        let mut records = audit.records.iter().map(|entry| &entry.record);
+        let record = records.find(by_anna).expect("a record");
+        assert_eq!(
+            (record.what.as_str(), record.channel.as_str()),
+            (what, "national")
+        );
+    }
+    let left = kz.shown(&store::Collection::National).await;
+    assert!(
+        left.iter()
+            .all(|record| record.id.to_string() != indicator_id(2))
+    );
+    assert!(
+        left.iter()
+            .any(|record| record.id.to_string() == indicator_id(1))
+    );
 }

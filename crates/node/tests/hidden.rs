@@ -99,6 +99,16 @@ async fn what_leaves_says_nothing_of_its_source() {
     let again = kz.release(QUIET, &named).await;
     assert_eq!((again.already, again.queued), (20, 0), "{again:?}");
 
+    // What waits to leave cannot be removed meanwhile.
+    let waiting = kz.shown(&Collection::National).await;
+    let mut waiting = waiting.into_iter();
+    let one = waiting.find(|record| record.id.to_string() == indicator_id(1));
+    let refusal = kz.node.remove(vec![one.expect("held")], "anna").await;
+    assert!(
+        matches!(&refusal, Err(node::taxii::NotRemoved::Kept(why)) if why.contains(QUIET)),
+        "{refusal:?}"
+    );
+
     // One of them is taken back in time and never leaves.
     let back: WithdrawReport = kz
         .post(

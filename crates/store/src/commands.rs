@@ -41,6 +41,7 @@ impl Writer {
                 label,
                 into,
             } => self.add(work, frames, &objects, (&label.to_string(), &into)),
+            Command::Remove { objects } => self.remove(work, frames, &objects),
             Command::Append {
                 log,
                 changes,
@@ -244,6 +245,37 @@ impl Writer {
         Ok(())
     }
 
+    fn remove(
+        &self,
+        work: &mut Work<'_>,
+        frames: &mut Frames,
+        objects: &[(Id, Hash)],
+    ) -> Result<Reply, StoreError> {
+        let keys: Vec<Key> = objects.iter().map(|(id, _)| Key::of(id)).collect();
+        work.plan.prefetch(keys.iter())?;
+        let mut held = Vec::with_capacity(objects.len());
+        for (key, (id, hash)) in keys.iter().zip(objects) {
+            if let Some(log) = work.plan.logged(key, hash)? {
+                let id = id.to_string();
+                return Err(StoreError::Logged { id, log });
+            }
+            if work.plan.national(key, hash)? && !held.contains(&(key, hash)) {
+                held.push((key, hash));
+            }
+        }
+        work.halfway = true;
+        for batch in held.chunks(BUNDLE_OBJECTS_MAX) {
+            let mut named = Vec::with_capacity(batch.len());
+            for (key, hash) in batch {
+                named.push((key.id()?.to_string(), hash.to_string()));
+                work.removed(key, hash)?;
+            }
+            frames.push(&Header::Removed { objects: named }, &[])?;
+        }
+        work.halfway = false;
+        Ok(Reply::Removed(held.len()))
+    }
+
     fn append(
         &self,
         work: &mut Work<'_>,
@@ -284,7 +316,8 @@ impl Writer {
                         problem: format!("the release of {} names no object", entry.id),
                     });
                 };
-                if work.plan.hash_at(&key, object)? != Some(hash) {
+                // Also not what was removed or withdrawn since it was decided about.
+                if work.plan.hash_shown(&key, object)? != Some(hash) {
                     return Err(StoreError::UnknownObject { seq: object });
                 }
                 let earlier = versions.values().any(|is_shown| *is_shown);

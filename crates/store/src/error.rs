@@ -76,6 +76,13 @@ pub enum StoreError {
         /// The log.
         log: LogName,
     },
+    /// An object that a log brought into a channel was to be removed.
+    Logged {
+        /// The object.
+        id: String,
+        /// The log.
+        log: LogName,
+    },
     /// An entry cannot be written as it is.
     Entry {
         /// What is wrong with it.
@@ -181,6 +188,11 @@ impl fmt::Display for StoreError {
             StoreError::IsOwn { log } => write!(
                 f,
                 "The log {log} is this member's own: nothing is received for it."
+            ),
+            StoreError::Logged { id, log } => write!(
+                f,
+                "{id} is in the log {log}, which forgets nothing, so it stays: what this member shared is taken back by withdrawing it from the channel {}/{}.",
+                log.accord, log.channel
             ),
             StoreError::Entry { problem } => {
                 write!(f, "The log entry cannot be written: {problem}")

@@ -43,6 +43,8 @@ pub(crate) enum Header {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         forms: bool,
     },
+    /// Objects that leave the national collection: the id and the hash of each.
+    Removed { objects: Vec<(String, String)> },
     /// Entries appended to an own log. Data: the entry bundle. `objects` has the position of each
     /// entry's object.
     Appended {

@@ -13,13 +13,14 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use log::tile::TilePath;
-use model::{Id, Label, Timestamp};
+use model::{Hash, Id, Label, Timestamp};
 
 mod blobs;
 mod commands;
 mod error;
 mod index;
 mod journal;
+mod labels;
 pub mod limits;
 mod logstate;
 mod plan;
@@ -37,7 +38,7 @@ pub use types::{
     Page, Query, Receive, ReceivedBundle, Record, Reply, Seq, Signer,
 };
 
-pub use shared::Reading;
+pub use labels::Reading;
 use shared::{Shared, lock};
 use writer::Done;
 
@@ -270,7 +271,7 @@ impl Store {
     /// # Errors
     /// As [`Store::head`].
     pub fn page(&self, collection: &Collection, query: &Query) -> Result<Page, StoreError> {
-        self.0.shared.index.page(collection, query)
+        self.0.shared.page(collection, query)
     }
 
     /// The canonical bytes of records, in order.
@@ -323,6 +324,14 @@ impl Store {
     /// As [`Store::head`].
     pub fn told(&self, id: &Id) -> Result<Vec<Record>, StoreError> {
         self.0.shared.index.told(id)
+    }
+
+    /// A log, own or a partner's, that ever brought exactly this object into a channel.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub fn logged(&self, id: &Id, hash: &Hash) -> Result<Option<LogName>, StoreError> {
+        plan::Plan::new(&*self.0.shared.index).logged(&index::Key::of(id), hash)
     }
 
     /// The objects of which [`Store::heard`] may have something to say, `limit` at a time, in an

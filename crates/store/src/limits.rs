@@ -34,6 +34,14 @@ pub const READERS_MAX: usize = 4;
 /// LIMIT: label classes memoised; past that the memo is emptied and filled anew.
 pub const LABEL_CLASSES_MAX: usize = 65_536;
 
+/// LIMIT: label classes (type, assigned label, markings) of one collection that a page under a
+/// clearance merges. They are some dozens in practice, and each costs a page some microseconds.
+/// What comes in further classes is shown only to those who may read everything.
+pub const CLASSES_READ_MAX: usize = 10_000;
+
+/// LIMIT: collections and levels whose judged classes are remembered; past that all are forgotten.
+pub const JUDGEMENTS_MAX: usize = 1_024;
+
 /// LIMIT: bytes of decompressed bundles kept for readers unless the options say otherwise.
 pub const CACHE_BYTES_MAX: usize = 48 << 20;
 

@@ -65,6 +65,8 @@ pub(crate) enum Standing {
 pub(crate) struct Plan<'a> {
     index: &'a dyn Index,
     known: HashMap<Key, Vec<Held>>,
+    /// What logs had brought and this plan takes back.
+    gone: Vec<(Seq, LogName)>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -73,6 +75,7 @@ impl<'a> Plan<'a> {
         Plan {
             index,
             known: HashMap::new(),
+            gone: Vec::new(),
             rows: Vec::new(),
         }
     }
@@ -159,13 +162,49 @@ impl<'a> Plan<'a> {
             .any(|held| held.hash == facts.hash && held.shown.iter().any(there)))
     }
 
-    /// The hash of the object held at a position, if it is this object.
-    pub(crate) fn hash_at(&mut self, key: &Key, object: Seq) -> Result<Option<Hash>, StoreError> {
+    /// The hash of the object held at a position, if it is this object and something shows it.
+    pub(crate) fn hash_shown(
+        &mut self,
+        key: &Key,
+        object: Seq,
+    ) -> Result<Option<Hash>, StoreError> {
         Ok(self
             .held(key)?
             .iter()
-            .find(|held| held.object == object)
+            .find(|held| held.object == object && !held.shown.is_empty())
             .map(|held| held.hash))
+    }
+
+    /// Whether the nation has exactly this object.
+    pub(crate) fn national(&mut self, key: &Key, hash: &Hash) -> Result<bool, StoreError> {
+        let national = |shown: &Shown| shown.collection == Collection::National;
+        Ok(self
+            .held(key)?
+            .iter()
+            .any(|held| held.hash == *hash && held.shown.iter().any(national)))
+    }
+
+    /// A log that ever brought exactly this object into a channel.
+    pub(crate) fn logged(&mut self, key: &Key, hash: &Hash) -> Result<Option<LogName>, StoreError> {
+        let mut objects = Vec::new();
+        for held in self.held(key)?.iter().filter(|held| held.hash == *hash) {
+            let mut logs = held.shown.iter().filter_map(|shown| shown.log.as_ref());
+            if let Some((log, _)) = logs.next() {
+                return Ok(Some(log.clone()));
+            }
+            objects.push(held.object);
+        }
+        for object in objects {
+            // What this very group takes back is not in the index yet.
+            let mut gone = self.gone.iter().filter(|(gone, _)| *gone == object);
+            if let Some((_, log)) = gone.next() {
+                return Ok(Some(log.clone()));
+            }
+            if let Some(log) = self.index.gone(object)? {
+                return Ok(Some(log));
+            }
+        }
+        Ok(None)
     }
 
     /// Shows the held object `object` in a collection at `seq`.
@@ -251,29 +290,31 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Removes from a collection what `log` shows of these bytes; gives the entries that had
-    /// brought it.
+    /// Removes from a collection what `log` shows of these bytes, or without one what the member
+    /// itself put there; gives the entries that had brought it.
     pub(crate) fn hide(
         &mut self,
         collection: &Collection,
         key: &Key,
         hash: &Hash,
-        log: &LogName,
+        log: Option<&LogName>,
     ) -> Result<Vec<u64>, StoreError> {
         let versions = self.held(key)?;
+        let mut gone = Vec::new();
         let mut rows = Vec::new();
         let mut entries = Vec::new();
         let mut lost_latest = false;
         for held in versions.iter_mut().filter(|held| held.hash == *hash) {
             let mut lost = None;
             held.shown.retain(|shown| {
-                let Some((name, entry)) = &shown.log else {
-                    return true;
-                };
-                if shown.collection != *collection || name != log {
+                let by = shown.log.as_ref().map(|(name, _)| name);
+                if shown.collection != *collection || by != log {
                     return true;
                 }
-                entries.push(*entry);
+                if let Some((name, entry)) = &shown.log {
+                    entries.push(*entry);
+                    gone.push((held.object, name.clone()));
+                }
                 rows.push(Row::State {
                     collection: collection.clone(),
                     seq: shown.seq,
@@ -325,6 +366,7 @@ impl<'a> Plan<'a> {
             }
         }
         self.rows.append(&mut rows);
+        self.gone.append(&mut gone);
         Ok(entries)
     }
 }

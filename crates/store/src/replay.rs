@@ -54,6 +54,16 @@ impl Work<'_> {
                 let id = Id::parse(id).map_err(|error| broken(error.to_string()))?;
                 self.adopted(own(*forms), *seq, *object, &Key::of(&id), label)
             }
+            Header::Removed { objects } => {
+                for (id, hash) in objects {
+                    let id = Id::parse(id).map_err(|error| broken(error.to_string()))?;
+                    let hash = hash
+                        .parse()
+                        .map_err(|_| broken(format!("{hash} is not a hash")))?;
+                    self.removed(&Key::of(&id), &hash)?;
+                }
+                Ok(())
+            }
             Header::Appended {
                 log,
                 from,

@@ -3,62 +3,31 @@
 //! All reads of bytes go through here. Bodies are found only by way of the index, so bytes that
 //! no collection shows are not served (I6).
 
-use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use bytes::Bytes;
 use log::tile::{Kind, TILE_WIDTH, TilePath};
-use model::{Id, Label, MarkingMeaning, Object};
 
 use crate::blobs::Blobs;
 use crate::error::StoreError;
-use crate::index::{Index, Key, Location, Shown};
+use crate::index::{Index, Location};
 use crate::journal;
-use crate::limits::{BUNDLE_OBJECTS_MAX, LABEL_CLASSES_MAX};
+use crate::labels::Labels;
+use crate::limits::BUNDLE_OBJECTS_MAX;
 use crate::logstate::log_key;
-use crate::types::{Collection, Event, Health, LogName, Record, Seq};
+use crate::types::{Event, Health, LogName, Seq};
 
 /// One watcher.
 type Watcher = Box<dyn Fn(&Event) + Send + Sync>;
-/// Effective labels by reading, assigned label, marking references and the record's channel.
-type LabelMemo = HashMap<(u64, Arc<str>, Arc<str>, Option<Collection>), Arc<Label>>;
-
-/// How marking definitions are read: what is said by those that `model` understands, and perhaps
-/// by others through a nation's equivalence table. Each reading has a number of its own, so that
-/// labels worked out under one are never taken for those of another.
-pub struct Reading {
-    number: u64,
-    read: Box<dyn Fn(&Object) -> MarkingMeaning + Send + Sync>,
-}
-
-impl Reading {
-    /// Reads marking definitions with this function.
-    pub fn new(read: impl Fn(&Object) -> MarkingMeaning + Send + Sync + 'static) -> Arc<Reading> {
-        static NUMBERS: AtomicU64 = AtomicU64::new(1);
-        Arc::new(Reading {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-            read: Box::new(read),
-        })
-    }
-}
-
-impl std::fmt::Debug for Reading {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Reading({})", self.number)
-    }
-}
-
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) blobs: Box<dyn Blobs>,
     pub(crate) index: Box<dyn Index>,
     pub(crate) cache: Mutex<BundleCache>,
-    labels: Mutex<LabelMemo>,
-    reading: RwLock<Arc<Reading>>,
+    pub(crate) labels: Labels,
     watchers: RwLock<Vec<Watcher>>,
     health: Mutex<Health>,
 }
@@ -84,8 +53,7 @@ impl Shared {
                 bytes_max: cache_bytes,
                 ..BundleCache::default()
             }),
-            labels: Mutex::new(HashMap::new()),
-            reading: RwLock::new(Reading::new(MarkingMeaning::of)),
+            labels: Labels::new(),
             watchers: RwLock::new(Vec::new()),
             health: Mutex::new(Health {
                 writable: true,
@@ -263,103 +231,6 @@ impl Shared {
         let bundle = Arc::new(Bundle::decode(&compressed, location.bodies).map_err(damaged)?);
         lock(&self.cache).put(location.at, bundle.clone());
         Ok(bundle)
-    }
-
-    /// From now on marking definitions are read in this way.
-    pub(crate) fn read_markings(&self, reading: Arc<Reading>) {
-        *self
-            .reading
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = reading;
-        lock(&self.labels).clear();
-    }
-
-    /// The label that applies to a record: what was assigned, and the object's own markings.
-    pub(crate) fn label(&self, record: &Record) -> Result<Arc<Label>, StoreError> {
-        let reading = self
-            .reading
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone();
-        self.label_read(record, &reading)
-    }
-
-    /// The label that would apply if marking definitions were read in this way.
-    pub(crate) fn label_read(
-        &self,
-        record: &Record,
-        reading: &Reading,
-    ) -> Result<Arc<Label>, StoreError> {
-        let channel = record.log.as_ref().map(LogName::collection);
-        let class = (
-            reading.number,
-            record.assigned.clone(),
-            record.marks.clone(),
-            channel,
-        );
-        if let Some(label) = lock(&self.labels).get(&class) {
-            return Ok(label.clone());
-        }
-        let damaged =
-            |problem: String| StoreError::corrupt(format!("the label of {}", record.id), problem);
-        let assigned = Label::parse(&class.1).map_err(|error| damaged(error.to_string()))?;
-        let markings = class
-            .2
-            .split_ascii_whitespace()
-            .map(Id::parse)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| damaged(error.to_string()))?;
-        // A marking whose definition is not held may arrive later, so its class is not memoised.
-        let settled = Cell::new(true);
-        let failed = Cell::new(None);
-        let lookup = |id: &Id| match self.marking(id, class.3.as_ref(), reading) {
-            Ok(meaning) => {
-                settled.set(settled.get() && meaning.is_some());
-                meaning
-            }
-            Err(error) => {
-                failed.set(Some(error));
-                None
-            }
-        };
-        let label = Arc::new(model::label_of(&markings, &lookup, &assigned));
-        if let Some(error) = failed.take() {
-            return Err(error);
-        }
-        if settled.get() {
-            let mut labels = lock(&self.labels);
-            if labels.len() >= LABEL_CLASSES_MAX {
-                labels.clear();
-            }
-            labels.insert(class, label.clone());
-        }
-        Ok(label)
-    }
-
-    /// What a marking means: as the nation has it, or for a channel's record as the channel shows
-    /// it. Never as some partner's log has it for a record of the nation: what may leave is not
-    /// for others to say (I2).
-    fn marking(
-        &self,
-        id: &Id,
-        channel: Option<&Collection>,
-        reading: &Reading,
-    ) -> Result<Option<MarkingMeaning>, StoreError> {
-        let held = self.index.held(&[Key::of(id)])?.pop().unwrap_or_default();
-        let counts = |shown: &Shown| {
-            shown.collection == Collection::National || Some(&shown.collection) == channel
-        };
-        let Some(held) = held
-            .into_iter()
-            .rev()
-            .find(|held| held.shown.iter().any(counts))
-        else {
-            return Ok(None);
-        };
-        let body = self.bodies(&[held.object])?.pop().unwrap_or_default();
-        let definition = Object::parse(&body)
-            .map_err(|refusal| StoreError::corrupt(id.to_string(), refusal.to_string()))?;
-        Ok(Some((reading.read)(&definition)))
     }
 }
 

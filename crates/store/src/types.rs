@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use model::{Hash, Id, Label, Object, Timestamp};
+use model::{Hash, Id, Label, Object, Timestamp, Tlp};
 
 /// A position in this node's own order: microseconds since 1970, strictly increasing over all that
 /// the node ever accepts. It is TAXII's `date_added` as it stands.
@@ -78,6 +78,15 @@ pub enum Command {
         label: Label,
         /// [`Collection::National`] or [`Collection::Forms`].
         into: Collection,
+    },
+    /// Take objects out of the national collection again, all of these or none. What any log,
+    /// own or a partner's, ever brought into a channel is refused. Answer: [`Reply::Removed`].
+    ///
+    /// Their bytes stay in the journal, where nothing reads them; other versions that come later
+    /// do not bring them back. Adding the very same bytes again does, at a new position.
+    Remove {
+        /// Which: the id, and the hash of the version.
+        objects: Vec<(Id, Hash)>,
     },
     /// Append entries to an own log. Answer: [`Reply::Logged`].
     Append {
@@ -172,6 +181,8 @@ pub struct ReceivedBundle {
 pub enum Reply {
     /// What became of each object, in order.
     Added(Vec<Outcome>),
+    /// So many of the named objects were there and are no longer.
+    Removed(usize),
     /// An own log grew from `from` to `to` entries; `already` changes were left out because the
     /// channel showed just that already (releases) or no longer (withdrawals).
     Logged {
@@ -239,6 +250,9 @@ pub struct Query {
     pub kinds: Vec<String>,
     /// Every version instead of the latest of each object.
     pub all_versions: bool,
+    /// Only records labelled up to this level, if one is given. Whether an object's latest version
+    /// is meant does not depend on it: where that one is above the level, no older one stands in.
+    pub up_to: Option<Tlp>,
     /// At most this many records.
     pub limit: usize,
 }

@@ -132,6 +132,13 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// An object out of the national collection.
+    pub(crate) fn removed(&mut self, key: &Key, hash: &Hash) -> Result<(), StoreError> {
+        self.plan.hide(&Collection::National, key, hash, None)?;
+        self.event(Event::Changed(Collection::National));
+        Ok(())
+    }
+
     /// Adds entries to a log's tree and bundles.
     pub(crate) fn grow(
         &mut self,
@@ -196,7 +203,8 @@ impl<'a> Work<'a> {
                 }
                 (Action::Release | Action::Revise, None) => {}
                 (Action::Withdraw | Action::Expire, _) => {
-                    for gone in self.plan.hide(&collection, &key, &Hash(entry.hash), name)? {
+                    let hash = Hash(entry.hash);
+                    for gone in self.plan.hide(&collection, &key, &hash, Some(name))? {
                         self.blank(name, gone);
                     }
                 }
@@ -296,7 +304,8 @@ impl<'a> Work<'a> {
             if matches!(entry.action, Action::Withdraw | Action::Expire)
                 && let Ok(key) = key_of(entry)
             {
-                self.plan.hide(&collection, &key, &Hash(entry.hash), name)?;
+                self.plan
+                    .hide(&collection, &key, &Hash(entry.hash), Some(name))?;
             }
         }
         self.last = self.last.max(first + entries.len() as Seq - 1);

@@ -161,6 +161,7 @@ impl Writer {
         end: Position,
         stale: Vec<String>,
     ) -> Leftovers {
+        self.shared.labels.committed(&work.plan.rows);
         self.last = work.last;
         self.end = end;
         if self.end.offset >= SEGMENT_BYTES_MAX {
@@ -230,6 +231,7 @@ fn weight(command: &Command) -> (usize, usize) {
             objects.len(),
             objects.iter().map(|object| object.bytes().len()).sum(),
         ),
+        Command::Remove { objects } => (objects.len(), objects.len() * 128),
         Command::Append { changes, .. } => (changes.len(), changes.len() * 256),
         Command::Receive(receive) => {
             let count = receive.bundles.iter().map(|bundle| bundle.raw.len()).sum();

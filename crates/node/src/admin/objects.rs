@@ -298,29 +298,22 @@ pub(super) async fn list(
         ids,
         kinds: list(&wanted.kinds),
         all_versions: wanted.all_versions,
+        up_to: Some(caller.clearance),
         limit: wanted
             .limit
             .unwrap_or(ADMIN_PAGE_DEFAULT)
             .clamp(1, ADMIN_PAGE_MAX),
     };
     let bodies = wanted.bodies;
-    let clearance = caller.clearance;
     let selects = persons::selects(&asked);
     let (page, found) = node
         .read(move |store| {
-            let mut page = store.page(&collection, &asked)?;
+            let page = store.page(&collection, &asked)?;
             let next = if page.more {
                 page.records.last().map(|record| record.seq)
             } else {
                 None
             };
-            let mut shown = Vec::with_capacity(page.records.len());
-            for record in page.records {
-                if store.label(&record)?.tlp <= clearance {
-                    shown.push(record);
-                }
-            }
-            page.records = shown;
             let found = persons::among(store, &page.records, selects)?;
             let bodies = if bodies {
                 store.bodies(&page.records)?

@@ -45,7 +45,7 @@ pub(super) struct Waiting {
 }
 
 /// The setting of a waiting object.
-pub(super) fn key(channel: &str, hash: &Hash) -> String {
+pub(crate) fn key(channel: &str, hash: &Hash) -> String {
     format!("{PREFIX}{channel}/{hash}")
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use model::Object;
-use store::{Outcome, Seq, Store, StoreError};
+use store::{Outcome, Record, Seq, Store, StoreError};
 
 use crate::node::Node;
-use crate::taxii::{Host, Listing};
+use crate::taxii::{Host, Listing, NotRemoved};
 
 /// A node behind TAXII.
 pub(super) struct TaxiiHost(pub(super) Arc<Node>);
@@ -43,6 +43,12 @@ impl Host for TaxiiHost {
             tracing::debug!(user = by, count, "objects taken in over TAXII");
             Ok(outcomes)
         })
+    }
+
+    fn remove(&self, records: Vec<Record>, by: &str) -> BoxFuture<'static, Result<(), NotRemoved>> {
+        let node = Arc::clone(&self.0);
+        let by = by.to_owned();
+        Box::pin(async move { node.remove(records, &by).await })
     }
 
     fn read_by(&self, user: &str, collection: &str) {

@@ -68,6 +68,15 @@ impl Fault {
         )
     }
 
+    /// 400: the body is not packed as it says.
+    pub(super) fn broken_packing() -> Fault {
+        Fault::new(
+            StatusCode::BAD_REQUEST,
+            "Broken compression",
+            "The request body is not whole gzip or zstd data as its Content-Encoding says, or its zstd window is above 8 MiB: pack it anew.",
+        )
+    }
+
     /// 403: the resource may be known of but not this be done with it.
     pub(super) fn forbidden(description: impl Into<Cow<'static, str>>) -> Fault {
         Fault::new(StatusCode::FORBIDDEN, "Not allowed", description)
@@ -131,6 +140,16 @@ impl Fault {
             "Unsupported media type",
             description,
         )
+    }
+
+    /// 415: the body is packed in a way that is not known here, or more than once.
+    pub(super) fn content_encoding() -> Fault {
+        let mut fault = Fault::media_type(
+            "A body comes plain, or packed once with gzip or zstd: say which in Content-Encoding.",
+        );
+        let known = HeaderValue::from_static("gzip, zstd, identity");
+        fault.headers.push((header::ACCEPT_ENCODING, known));
+        fault
     }
 
     /// 422: the body is of the right type but nothing in it can be used.

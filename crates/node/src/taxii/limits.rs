@@ -37,6 +37,16 @@ pub(super) const CONTENT_BYTES_MAX: usize = 16 << 20;
 /// LIMIT: bytes of request bodies in memory at once, over all clients.
 pub(super) const CONTENT_BYTES_HELD_MAX: usize = 4 * CONTENT_BYTES_MAX;
 
+/// LIMIT: the window of a zstd body, as a power of two: the 8 MiB that RFC 9659 sets for content
+/// codings. A decoder holds that much, so it is counted among the bodies in memory.
+pub(super) const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// LIMIT: bytes of compressed pages that are kept; some hundred of them.
+pub(super) const PACKED_BYTES_MAX: usize = 32 << 20;
+
+/// LIMIT: bytes of a page below which compressing it gains nothing.
+pub(super) const PACKED_BODY_BYTES_MIN: usize = 1_024;
+
 /// LIMIT: seconds without a byte after which a request body is given up.
 pub(super) const CONTENT_SILENT_SECS_MAX: u64 = 30;
 

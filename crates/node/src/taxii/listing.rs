@@ -5,7 +5,7 @@ use store::Collection;
 use uuid::Uuid;
 
 use super::media::STIX;
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
 
 /// Names this node's collections among all UUIDs (RFC 9562 version 5). Never changes: clients keep
 /// collection ids in their configuration.
@@ -121,6 +121,22 @@ impl Listing {
                 Some("Your user may read but not add objects: ask the operator for write access.")
             }
             (Collection::National, true) => None,
+        }
+    }
+
+    /// Why a caller may not delete objects here, if so. It takes a proof that is good for taking
+    /// back, beside the right to add: a sensor's token adds and deletes nothing.
+    pub(super) fn keeps(&self, caller: &Caller) -> Option<&'static str> {
+        match &self.collection {
+            Collection::Channel { .. } => Some(
+                "What is in a channel is logged and not deleted: withdraw it (kurultai withdraw, or the console), and the partners are told.",
+            ),
+            Collection::National if !caller.writes() => self.closed_to(caller),
+            Collection::National if !caller.scopes.contains(&Scope::Release) => Some(
+                "Your token may add but not take back: make one with the scope release, or use your password.",
+            ),
+            Collection::National => None,
+            Collection::Forms => self.closed_to(caller),
         }
     }
 

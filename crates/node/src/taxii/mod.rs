@@ -10,7 +10,7 @@
 //! | `/taxii2/kurultai/collections/{id or alias}/` | GET |
 //! | `…/manifest/` | GET |
 //! | `…/objects/` | GET, POST (`national` only) |
-//! | `…/objects/{object id}/` | GET |
+//! | `…/objects/{object id}/` | GET, DELETE (`national` only, unreleased objects) |
 //! | `…/objects/{object id}/versions/` | GET |
 //!
 //! HEAD works wherever GET does; the trailing slash may be left out. Reading is `read`, adding is
@@ -20,6 +20,7 @@
 //! collection that the path names, at the time of the request, and the caller may see that
 //! collection. Collections that the caller may not see do not exist for it.
 
+mod coding;
 mod cursor;
 mod fault;
 mod limits;
@@ -28,8 +29,10 @@ mod media;
 mod pick;
 mod query;
 mod read;
+mod remove;
 mod reply;
 mod status;
+mod tag;
 mod upload;
 mod write;
 
@@ -38,22 +41,24 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use futures_util::future::BoxFuture;
 use model::{Id, Object};
 use serde::Serialize;
-use store::{Command, Outcome, Seq, Store, StoreError};
+use store::{Command, Outcome, Record, Seq, Store, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::auth::{Auth, Caller, Source, secret};
+use coding::{Coding, Packs};
 use cursor::Cursors;
 use fault::Fault;
 use limits::{CONTENT_BYTES_MAX, PAGES_AT_ONCE};
 pub use listing::Listing;
 use media::TAXII;
-use query::Wanted;
+use query::{Versions, Wanted};
+pub use remove::NotRemoved;
 use status::Statuses;
 use upload::Uploads;
 
@@ -85,6 +90,10 @@ pub trait Host: Send + Sync + 'static {
         by: &str,
     ) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>>;
 
+    /// Takes records out of the national collection again, all of them or none. The answer comes
+    /// when that is durable and accounted for.
+    fn remove(&self, records: Vec<Record>, by: &str) -> BoxFuture<'static, Result<(), NotRemoved>>;
+
     /// Counts a page of a collection that a user was answered with, for the node's accounts.
     fn read_by(&self, user: &str, collection: &str);
 
@@ -104,6 +113,7 @@ pub fn router(host: Arc<dyn Host>, auth: Arc<Auth>) -> Result<Router, StoreError
         statuses: Statuses::load(host.store().clone(), key)?,
         uploads: Uploads::new(),
         pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
+        packs: Packs::default(),
         host,
         auth,
     };
@@ -125,6 +135,7 @@ struct Api {
     statuses: Arc<Statuses>,
     uploads: Uploads,
     pages: Arc<Semaphore>,
+    packs: Packs,
 }
 
 /// What a path names.
@@ -168,6 +179,7 @@ impl<'a> Resource<'a> {
     fn methods(&self) -> &'static str {
         match self {
             Resource::Objects(_) => "GET, HEAD, POST",
+            Resource::Object(..) => "GET, HEAD, DELETE",
             _ => "GET, HEAD",
         }
     }
@@ -254,7 +266,8 @@ impl Api {
         media::accepted(&parts.headers)?;
         match (&parts.method, &resource) {
             (&Method::GET | &Method::HEAD, _) => {
-                self.read(caller, resource, parts.uri.query()).await
+                self.read(caller, resource, parts.uri.query(), &parts.headers)
+                    .await
             }
             (&Method::POST, Resource::Objects(collection)) => {
                 let listing = self.listing(caller, collection)?;
@@ -262,6 +275,15 @@ impl Api {
                     return Err(Fault::forbidden(reason));
                 }
                 write::add(self, caller, &parts.headers, body).await
+            }
+            (&Method::DELETE, Resource::Object(collection, object)) => {
+                let listing = self.listing(caller, collection)?;
+                if let Some(reason) = listing.keeps(caller) {
+                    return Err(Fault::forbidden(reason));
+                }
+                let wanted = self.wanted(caller, &listing, parts.uri.query(), Versions::All)?;
+                let id = Id::parse(object).map_err(|_| Fault::missing("object"))?;
+                remove::remove(self, caller, listing, id, wanted).await
             }
             _ => Err(Fault::method(resource.methods())),
         }
@@ -272,6 +294,7 @@ impl Api {
         caller: &Caller,
         resource: Resource<'_>,
         query: Option<&str>,
+        headers: &HeaderMap,
     ) -> Result<Response, Fault> {
         let shape = match resource {
             Resource::Discovery => {
@@ -317,15 +340,31 @@ impl Api {
                 "Your token may not read: make one with the scope read.",
             ));
         }
-        let mut wanted = Wanted::parse(query, listing.id().as_bytes(), &self.cursors)?;
-        wanted.clearance = caller.clearance;
+        let asked = read::Asked {
+            wanted: self.wanted(caller, &listing, query, Versions::Last)?,
+            coding: Coding::wanted(headers),
+            headers: headers.clone(),
+        };
         let object = object
             .map(|text| Id::parse(text).map_err(|_| Fault::missing("object")))
             .transpose()?;
         let name = listing.name().to_owned();
-        let page = read::page(self, listing, object, shape, wanted).await?;
+        let page = read::page(self, listing, object, shape, asked).await?;
         self.host.read_by(&caller.name, &name);
         Ok(page)
+    }
+
+    /// What a query asks for, as far as the caller may read.
+    fn wanted(
+        &self,
+        caller: &Caller,
+        listing: &Listing,
+        query: Option<&str>,
+        versions: Versions,
+    ) -> Result<Wanted, Fault> {
+        let mut wanted = Wanted::parse(query, versions, listing.id().as_bytes(), &self.cursors)?;
+        wanted.clearance = caller.clearance;
+        Ok(wanted)
     }
 
     /// The collection that a path names, if this caller may know of it.

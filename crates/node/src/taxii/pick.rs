@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use model::{Object, Timestamp, Tlp};
+use model::{Object, Timestamp};
 use store::{Collection, Page, Query, Record, Seq, Store, StoreError};
 
 use super::limits::{PAGE_OBJECTS_DEFAULT, VERSIONS_SCANNED_MAX};
@@ -48,27 +48,14 @@ pub(super) fn pick(
         ids: wanted.ids.clone(),
         kinds: wanted.kinds.clone(),
         all_versions: wanted.versions != Versions::Last,
+        up_to: Some(wanted.clearance),
         limit: wanted.limit,
     };
     let Versions::Chosen { first, last, at } = &wanted.versions else {
-        let mut picked = Picked::default();
-        let mut looked_at = 0;
-        loop {
-            let Page { records, more } = store.page(collection, &query)?;
-            query.after = records.last().map(|record| record.seq).or(query.after);
-            looked_at += records.len();
-            for record in records {
-                if cleared(store, &record, wanted.clearance)? {
-                    picked.records.push(record);
-                }
-            }
-            // A page that the clearance emptied is filled from the next one, within bounds.
-            if more && picked.records.is_empty() && looked_at < VERSIONS_SCANNED_MAX {
-                continue;
-            }
-            picked.resume = more.then_some(query.after).flatten();
-            return Ok(picked);
-        }
+        let Page { records, more } = store.page(collection, &query)?;
+        let last = records.last().map(|record| record.seq);
+        let resume = last.filter(|_| more);
+        return Ok(Picked { records, resume });
     };
     let choice = Choice {
         store,
@@ -86,8 +73,7 @@ pub(super) fn pick(
         for record in page.records {
             query.after = Some(record.seq);
             looked_at += 1;
-            let chosen =
-                choice.takes(&record, &mut ends)? && cleared(store, &record, wanted.clearance)?;
+            let chosen = choice.takes(&record, &mut ends)?;
             if chosen && picked.records.len() == wanted.limit {
                 picked.resume = picked.records.last().map(|record| record.seq);
                 return Ok(picked);
@@ -106,10 +92,21 @@ pub(super) fn pick(
     }
 }
 
-/// Whether somebody with this clearance may see the record. The label is held for its whole class, so
-/// this is a look-up and no evaluation.
-pub(super) fn cleared(store: &Store, record: &Record, clearance: Tlp) -> Result<bool, StoreError> {
-    Ok(clearance == Tlp::Red || store.label(record)?.tlp <= clearance)
+/// Whether somebody with the clearance of `wanted` may read any version of the one object that it
+/// names.
+pub(super) fn exists(
+    store: &Store,
+    collection: &Collection,
+    wanted: &Wanted,
+) -> Result<bool, StoreError> {
+    let query = Query {
+        ids: wanted.ids.clone(),
+        all_versions: true,
+        up_to: Some(wanted.clearance),
+        limit: 1,
+        ..Query::default()
+    };
+    Ok(!store.page(collection, &query)?.records.is_empty())
 }
 
 /// Which versions are chosen.

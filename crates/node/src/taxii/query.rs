@@ -51,9 +51,11 @@ pub(super) enum Versions {
 }
 
 impl Wanted {
-    /// Reads the part of a URL after `?`. `cursors` opens `next` for the collection at hand.
+    /// Reads the part of a URL after `?`. `versions` are meant where it names none; `cursors` opens
+    /// `next` for the collection at hand.
     pub(super) fn parse(
         query: Option<&str>,
+        versions: Versions,
         collection: &[u8; 16],
         cursors: &Cursors,
     ) -> Result<Wanted, Fault> {
@@ -68,7 +70,7 @@ impl Wanted {
             limit: PAGE_OBJECTS_DEFAULT,
             ids: Vec::new(),
             kinds: Vec::new(),
-            versions: Versions::Last,
+            versions,
             stix_21: true,
             clearance: Tlp::Red,
         };
@@ -314,7 +316,8 @@ mod tests {
     const COLLECTION: [u8; 16] = [3; 16];
 
     fn parse(query: &str) -> Result<Wanted, Fault> {
-        Wanted::parse(Some(query), &COLLECTION, &Cursors::new([1; 32]))
+        let cursors = Cursors::new([1; 32]);
+        Wanted::parse(Some(query), Versions::Last, &COLLECTION, &cursors)
     }
 
     fn refused(query: &str) -> bool {
@@ -323,7 +326,8 @@ mod tests {
 
     #[test]
     fn nothing_asked_is_the_latest_of_everything() {
-        let wanted = Wanted::parse(None, &COLLECTION, &Cursors::new([1; 32])).unwrap();
+        let cursors = Cursors::new([1; 32]);
+        let wanted = Wanted::parse(None, Versions::Last, &COLLECTION, &cursors).unwrap();
         assert_eq!(wanted, parse("").unwrap());
         assert_eq!(wanted, parse("&&unknown=%41&match[colour]=red").unwrap());
         assert_eq!(

@@ -7,17 +7,20 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use model::Id;
-use store::{Collection, Record, Store, StoreError};
+use store::{Record, Store, StoreError};
 
+use super::coding::{Coding, Packed};
 use super::fault::Fault;
-use super::limits::{PAGE_ATTEMPTS_MAX, PAGE_BYTES_MAX, PAGE_STEP_OBJECTS};
+use super::limits::{PACKED_BODY_BYTES_MIN, PAGE_ATTEMPTS_MAX, PAGE_BYTES_MAX, PAGE_STEP_OBJECTS};
 use super::media::STIX;
-use super::pick::{Picked, cleared, pick, version};
+use super::pick::{Picked, exists, pick, version};
 use super::query::Wanted;
 use super::reply;
+use super::tag::Tag;
 use super::{Api, Listing, blocking};
 
 /// What a page tells of each record.
@@ -31,13 +34,23 @@ pub(super) enum Shape {
     Versions,
 }
 
-/// The page of `listing` that `wanted` asks for; of one object only, if `object` is given.
+/// What a request says of the page beside what it is to show.
+pub(super) struct Asked {
+    /// The page.
+    pub(super) wanted: Wanted,
+    /// How the client likes it packed.
+    pub(super) coding: Coding,
+    /// The request's headers, for the tags that the client holds.
+    pub(super) headers: HeaderMap,
+}
+
+/// The page of `listing` that is asked for; of one object only, if `object` is given.
 pub(super) async fn page(
     api: &Arc<Api>,
     listing: Listing,
     object: Option<Id>,
     shape: Shape,
-    mut wanted: Wanted,
+    asked: Asked,
 ) -> Result<Response, Fault> {
     let turn = api
         .pages
@@ -49,56 +62,104 @@ pub(super) async fn page(
     blocking(move || {
         // Held by the work, so that clients that hang up do not let more pages be made at once.
         let _turn = turn;
+        let Asked {
+            mut wanted,
+            coding,
+            headers,
+        } = asked;
         let (store, collection) = (api.host.store(), listing.collection());
         if let Some(id) = object {
-            match store.latest(collection, &id)? {
-                Some(record) if cleared(store, &record, wanted.clearance)? => {}
-                _ => return Err(Fault::missing("object")),
-            }
             wanted.ids = vec![id];
             wanted.kinds.clear();
+            if !exists(store, collection, &wanted)? {
+                return Err(Fault::missing("object"));
+            }
             if shape == Shape::Versions {
                 wanted.versions = super::query::Versions::All;
             }
         }
-        let (picked, bodies) = gather(store, collection, &wanted, shape)?;
-        let next = picked
-            .resume
-            .map(|seq| api.cursors.seal(listing.id().as_bytes(), seq));
-        let body = match shape {
-            Shape::Envelope => envelope(next.as_deref(), &bodies),
-            Shape::Manifest => manifest(store, next.as_deref(), &picked.records)?,
-            Shape::Versions => versions(store, next.as_deref(), &picked.records)?,
-        };
-        Ok(reply::page(&picked.records, body))
+        let mut attempts = 0;
+        loop {
+            let mut picked = pick(store, collection, &wanted)?;
+            let tag = tag(shape, &listing, &picked);
+            if tag.is_held(&headers) {
+                return Ok(reply::unchanged(&tag, coding));
+            }
+            if let Some(page) = api.packs.get(&tag, coding) {
+                return Ok(reply::page(page.ends, page.body, &tag, coding));
+            }
+            attempts += 1;
+            let bodies = match shape {
+                Shape::Envelope => bodies(store, &mut picked),
+                _ => Ok(Vec::new()),
+            };
+            let bodies = match bodies {
+                Ok(bodies) => bodies,
+                // Between the two reads a record can be withdrawn and its bytes erased (I6). The
+                // page is then gathered anew, without it; only what fails again and again is a
+                // failure.
+                Err(StoreError::UnknownObject { .. } | StoreError::Corrupt { .. })
+                    if attempts < PAGE_ATTEMPTS_MAX =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let next = picked
+                .resume
+                .map(|seq| api.cursors.seal(listing.id().as_bytes(), seq));
+            let body = match shape {
+                Shape::Envelope => envelope(next.as_deref(), &bodies),
+                Shape::Manifest => manifest(store, next.as_deref(), &picked.records)?,
+                Shape::Versions => versions(store, next.as_deref(), &picked.records)?,
+            };
+            drop(bodies);
+            return packed(&api, picked, body, tag, coding);
+        }
     })
     .await
 }
 
-/// The records of a page and, where the page shows them, their bytes.
-///
-/// Between the two reads a record can be withdrawn and its bytes erased (I6). The page is then
-/// gathered anew, without it; only what fails again and again is a failure.
-fn gather(
-    store: &Store,
-    collection: &Collection,
-    wanted: &Wanted,
-    shape: Shape,
-) -> Result<(Picked, Vec<Bytes>), StoreError> {
-    let mut attempts = 0;
-    loop {
-        let mut picked = pick(store, collection, wanted)?;
-        if shape != Shape::Envelope {
-            return Ok((picked, Vec::new()));
+/// The tag of a page that shows what was picked. How much of it fits a page follows from the same
+/// records, so it need not be known.
+fn tag(shape: Shape, listing: &Listing, picked: &Picked) -> Tag {
+    Tag::of(|feed| {
+        feed(&[b'1', shape as u8, u8::from(picked.resume.is_some())]);
+        feed(listing.id().as_bytes());
+        feed(&picked.resume.unwrap_or_default().to_be_bytes());
+        for record in &picked.records {
+            feed(&record.seq.to_be_bytes());
+            feed(&record.hash.0);
         }
-        attempts += 1;
-        match bodies(store, &mut picked) {
-            Ok(bodies) => return Ok((picked, bodies)),
-            Err(StoreError::UnknownObject { .. } | StoreError::Corrupt { .. })
-                if attempts < PAGE_ATTEMPTS_MAX => {}
-            Err(error) => return Err(error),
-        }
+    })
+}
+
+/// The answer with a page in the coding that the client likes. A page that another one follows
+/// stays as it is unless something is taken out of it, so its packed form is kept.
+fn packed(
+    api: &Api,
+    picked: Picked,
+    body: Vec<u8>,
+    tag: Tag,
+    coding: Coding,
+) -> Result<Response, Fault> {
+    let first = picked.records.first().map(|record| record.seq);
+    let ends = first.zip(picked.records.last().map(|record| record.seq));
+    if coding == Coding::Identity || body.len() < PACKED_BODY_BYTES_MIN {
+        return Ok(reply::page(ends, body, &tag, Coding::Identity));
     }
+    let body = coding
+        .pack(body)
+        .map_err(|cause| Fault::ours(format!("compressing a page: {cause}")))?;
+    let body = Bytes::from(body);
+    if picked.resume.is_some() {
+        let page = Packed {
+            body: body.clone(),
+            ends,
+        };
+        api.packs.put(tag.clone(), coding, page);
+    }
+    Ok(reply::page(ends, body, &tag, coding))
 }
 
 /// The bytes of the picked records, of as many as fit a page.
@@ -144,7 +205,7 @@ fn manifest(store: &Store, next: Option<&str>, records: &[Record]) -> Result<Vec
         let _ = write!(
             page,
             r#"{comma}{{"date_added":"{}","id":"{}","media_type":"{STIX}","version":"{}"}}"#,
-            reply::date_added(record),
+            reply::date_added(record.seq),
             record.id,
             version(store, record)?,
         );

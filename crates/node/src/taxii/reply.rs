@@ -5,12 +5,17 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use model::Timestamp;
 use serde::Serialize;
-use store::Record;
+use store::Seq;
 
+use super::coding::Coding;
 use super::media::TAXII;
+use super::tag::Tag;
 
 const DATE_ADDED_FIRST: HeaderName = HeaderName::from_static("x-taxii-date-added-first");
 const DATE_ADDED_LAST: HeaderName = HeaderName::from_static("x-taxii-date-added-last");
+
+/// What an answer depends on beside the address.
+const VARY: &str = "accept, accept-encoding, authorization";
 
 /// A small resource.
 pub(super) fn json(status: StatusCode, resource: &impl Serialize) -> Response {
@@ -19,13 +24,15 @@ pub(super) fn json(status: StatusCode, resource: &impl Serialize) -> Response {
 }
 
 /// A resource that is JSON already.
-pub(super) fn bytes(status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
+pub(super) fn bytes(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(TAXII));
-    // What one caller may read must not be served to the next by a cache in between.
+    // What one caller may read must not be served to the next by a cache in between, nor lie about
+    // on a disk; who keeps pages all the same can ask by their tags whether they still hold.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static(VARY));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -33,20 +40,44 @@ pub(super) fn bytes(status: StatusCode, body: Vec<u8>) -> Response {
     response
 }
 
-/// A page that shows `records`, with the dates of its ends (section 3.2). An empty page has none.
-pub(super) fn page(records: &[Record], body: Vec<u8>) -> Response {
+/// A page between these positions, with the dates of its ends (section 3.2); an empty page has
+/// none. The body is in this coding already.
+pub(super) fn page(
+    ends: Option<(Seq, Seq)>,
+    body: impl Into<Body>,
+    tag: &Tag,
+    coding: Coding,
+) -> Response {
     let mut response = bytes(StatusCode::OK, body);
-    if let (Some(first), Some(last)) = (records.first(), records.last()) {
-        for (name, record) in [(DATE_ADDED_FIRST, first), (DATE_ADDED_LAST, last)] {
-            if let Ok(value) = HeaderValue::try_from(date_added(record)) {
-                response.headers_mut().insert(name, value);
+    let headers = response.headers_mut();
+    if let Some(name) = coding.name() {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    if let Some(tag) = tag.header(coding) {
+        headers.insert(header::ETAG, tag);
+    }
+    if let Some((first, last)) = ends {
+        for (name, seq) in [(DATE_ADDED_FIRST, first), (DATE_ADDED_LAST, last)] {
+            if let Ok(value) = HeaderValue::try_from(date_added(seq)) {
+                headers.insert(name, value);
             }
         }
     }
     response
 }
 
-/// When a record came into its collection, as TAXII writes times.
-pub(super) fn date_added(record: &Record) -> String {
-    Timestamp::from_unix_micros(record.seq).to_micros_string()
+/// 304: the client has this page.
+pub(super) fn unchanged(tag: &Tag, coding: Coding) -> Response {
+    let mut response = bytes(StatusCode::NOT_MODIFIED, Body::empty());
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_TYPE);
+    if let Some(tag) = tag.header(coding) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// When a record at this position came into its collection, as TAXII writes times.
+pub(super) fn date_added(seq: Seq) -> String {
+    Timestamp::from_unix_micros(seq).to_micros_string()
 }

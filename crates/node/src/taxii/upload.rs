@@ -1,20 +1,24 @@
 //! Taking request bodies into memory without letting clients fill it.
 //!
-//! One body has at most `max_content_length` bytes, however it is framed and whatever its headers
-//! claim; all bodies together have a budget, and whoever does not fit is asked to come back. A
+//! One body has at most `max_content_length` bytes, as it comes and when it is unpacked, however it
+//! is framed and whatever its headers claim; all bodies together have a budget, and whoever does not fit is asked to come back. A
 //! client that falls silent loses its place.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::coding::{Coding, Unpacker};
 use super::fault::Fault;
-use super::limits::{CONTENT_BYTES_HELD_MAX, CONTENT_BYTES_MAX, CONTENT_SILENT_SECS_MAX};
+use super::limits::{
+    CONTENT_BYTES_HELD_MAX, CONTENT_BYTES_MAX, CONTENT_SILENT_SECS_MAX, ZSTD_WINDOW_LOG_MAX,
+};
 
 /// Bytes that one permit of the budget stands for.
 const UNIT: usize = 1024;
@@ -39,18 +43,31 @@ impl Uploads {
         }
     }
 
-    /// Reads a body to its end.
+    /// Reads a body to its end, unpacking it on the way.
     pub(super) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Upload, Fault> {
+        let coding = Coding::sent(headers)?;
         let claimed = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if claimed.is_some_and(|length| length > CONTENT_BYTES_MAX) {
             return Err(Fault::too_large(CONTENT_BYTES_MAX));
         }
-        let mut share: Option<OwnedSemaphorePermit> = None;
-        let mut whole = BytesMut::new();
-        let mut reserved = 0;
+        let mut whole = Whole {
+            bytes: Vec::new(),
+            // What is announced is the length as sent.
+            claimed: claimed.filter(|_| coding == Coding::Identity),
+            reserved: 0,
+            share: None,
+            budget: Arc::clone(&self.budget),
+            fault: None,
+        };
+        if coding == Coding::Zstd {
+            whole.reserve(1 << ZSTD_WINDOW_LOG_MAX)?;
+        }
+        let broken = |_| Fault::broken_packing();
+        let mut unpacker = Unpacker::new(coding, whole).map_err(broken)?;
         let silence = Duration::from_secs(CONTENT_SILENT_SECS_MAX);
+        let mut came = 0;
         while let Some(frame) = tokio::time::timeout(silence, body.frame())
             .await
             .map_err(|_| Fault::silent())?
@@ -58,35 +75,86 @@ impl Uploads {
             let Ok(data) = frame.map_err(|_| Fault::broken_body())?.into_data() else {
                 continue;
             };
-            let length = whole.len() + data.len();
-            if length > CONTENT_BYTES_MAX {
+            came += data.len();
+            if came > CONTENT_BYTES_MAX {
                 return Err(Fault::too_large(CONTENT_BYTES_MAX));
             }
-            if length > reserved {
-                // The first time what the client announced, later twice what came; never more
-                // than one body may have.
-                let goal = length
-                    .max(claimed.unwrap_or(2 * length))
-                    .min(CONTENT_BYTES_MAX);
-                let units = u32::try_from(goal.div_ceil(UNIT) - reserved.div_ceil(UNIT))
-                    .unwrap_or(u32::MAX);
-                let more = self.budget.clone().try_acquire_many_owned(units);
-                let more = more.map_err(|_| {
-                    Fault::busy("Too many bodies are being received: try again in a moment.")
-                })?;
-                match &mut share {
-                    Some(share) => share.merge(more),
-                    none => *none = Some(more),
-                }
-                whole.reserve(goal - whole.len());
-                reserved = goal;
+            if unpacker.write(&data).is_err() {
+                let fault = unpacker.inner().fault.take();
+                return Err(fault.unwrap_or_else(Fault::broken_packing));
             }
-            whole.extend_from_slice(&data);
         }
-        Ok(Upload {
-            bytes: whole.freeze(),
-            _share: share,
-        })
+        // What the packing held back to the end counts, too.
+        let whole = unpacker.finish().map_err(broken)?;
+        match whole.fault {
+            Some(fault) => Err(fault),
+            None => Ok(Upload {
+                bytes: whole.bytes.into(),
+                _share: whole.share,
+            }),
+        }
+    }
+}
+
+/// A body in the making: it takes as much as one body may have, and as the budget gives.
+struct Whole {
+    bytes: Vec<u8>,
+    claimed: Option<usize>,
+    /// Bytes of the budget that it has.
+    reserved: usize,
+    share: Option<OwnedSemaphorePermit>,
+    budget: Arc<Semaphore>,
+    /// Why it takes no more.
+    fault: Option<Fault>,
+}
+
+impl Whole {
+    /// Takes more of the budget.
+    fn reserve(&mut self, bytes: usize) -> Result<(), Fault> {
+        let units = (self.reserved + bytes).div_ceil(UNIT) - self.reserved.div_ceil(UNIT);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let more = self.budget.clone().try_acquire_many_owned(units);
+        let more = more.map_err(|_| {
+            Fault::busy("Too many bodies are being received: try again in a moment.")
+        })?;
+        match &mut self.share {
+            Some(share) => share.merge(more),
+            none => *none = Some(more),
+        }
+        self.reserved += bytes;
+        Ok(())
+    }
+
+    fn grow(&mut self, by: usize) -> Result<(), Fault> {
+        let length = self.bytes.len() + by;
+        if length > CONTENT_BYTES_MAX {
+            return Err(Fault::too_large(CONTENT_BYTES_MAX));
+        }
+        if length > self.bytes.capacity() {
+            // The first time what the client announced, later twice what came; never more than one
+            // body may have.
+            let goal = length
+                .max(self.claimed.unwrap_or(2 * length))
+                .min(CONTENT_BYTES_MAX);
+            self.reserve(goal - self.bytes.capacity())?;
+            self.bytes.reserve_exact(goal - self.bytes.len());
+        }
+        Ok(())
+    }
+}
+
+impl Write for Whole {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if let Err(fault) = self.grow(data.len()) {
+            self.fault = Some(fault);
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -124,6 +192,40 @@ mod tests {
             read(&uploads, chunked(&[CONTENT_BYTES_MAX, 1])).await,
             Err(StatusCode::PAYLOAD_TOO_LARGE)
         );
+        assert_eq!(
+            uploads.budget.available_permits(),
+            CONTENT_BYTES_HELD_MAX / UNIT,
+            "all shares came back"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_packed_body_is_bounded_by_what_it_becomes() {
+        let uploads = Uploads::new();
+        for coding in [Coding::Gzip, Coding::Zstd] {
+            let mut headers = HeaderMap::new();
+            let name = coding.name().unwrap();
+            headers.insert(header::CONTENT_ENCODING, name.parse().unwrap());
+            let send = async |size: usize| {
+                let packed = coding.pack(vec![b' '; size]).unwrap();
+                assert!(packed.len() < 100_000);
+                let upload = uploads.read(&headers, Body::from(packed)).await;
+                upload
+                    .map(|upload| upload.bytes.len())
+                    .map_err(|fault| fault.into_response().status())
+            };
+            assert_eq!(send(CONTENT_BYTES_MAX).await, Ok(CONTENT_BYTES_MAX));
+            for size in [CONTENT_BYTES_MAX + 1, 20 * CONTENT_BYTES_MAX] {
+                assert_eq!(
+                    send(size).await,
+                    Err(StatusCode::PAYLOAD_TOO_LARGE),
+                    "{name}"
+                );
+            }
+            let broken = uploads.read(&headers, Body::from("plain after all")).await;
+            let status = broken.err().unwrap().into_response().status();
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+        }
         assert_eq!(
             uploads.budget.available_permits(),
             CONTENT_BYTES_HELD_MAX / UNIT,

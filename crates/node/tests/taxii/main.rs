@@ -1,13 +1,17 @@
 //! The TAXII surface as a client meets it: requests into the router, a real store behind it.
 //!
 //! Each file is one behaviour: `surface` (who is answered, and where), `reading`, `versions`,
-//! `writing`, `paging` (nothing lost or repeated while a writer works), `hostile` (nothing breaks)
-//! and `client` (an unmodified client library from PyPI over a real connection).
+//! `writing`, `removing`, `labels` (only what may be read), `coding` (compression and tags), `paging`
+//! (nothing lost or repeated while a writer works), `hostile` (nothing breaks) and `client`
+//! (unmodified client libraries from PyPI over a real connection).
 
 mod client;
+mod coding;
 mod hostile;
+mod labels;
 mod paging;
 mod reading;
+mod removing;
 mod surface;
 mod versions;
 mod writing;
@@ -25,12 +29,12 @@ use http_body_util::BodyExt;
 use kurultai_node::Clock;
 use kurultai_node::admin::types::TokenRequest;
 use kurultai_node::auth::{Auth, Caller, Proof, Scope, UserChange};
-use kurultai_node::taxii::{Host, Listing};
+use kurultai_node::taxii::{Host, Listing, NotRemoved};
 use model::{Label, Object};
 use policy::Duty;
 use serde_json::Value;
 use store::{
-    Change, Collection, Command, LogName, Options, Outcome, Reply, Seq, Store, StoreError,
+    Change, Collection, Command, LogName, Options, Outcome, Record, Reply, Seq, Store, StoreError,
 };
 use tower::ServiceExt;
 
@@ -92,6 +96,30 @@ impl Host for TestHost {
                 .await
                 .unwrap()
         })
+    }
+
+    fn remove(
+        &self,
+        records: Vec<Record>,
+        _by: &str,
+    ) -> BoxFuture<'static, Result<(), NotRemoved>> {
+        let store = self.store.clone();
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || remove(&store, records))
+                .await
+                .unwrap()
+        })
+    }
+}
+
+/// Removes objects from the national collection.
+fn remove(store: &Store, records: Vec<Record>) -> Result<(), NotRemoved> {
+    let objects = records.into_iter().map(|record| (record.id, record.hash));
+    let objects = objects.collect();
+    match store.execute(Command::Remove { objects }) {
+        Ok(_) => Ok(()),
+        Err(error @ StoreError::Logged { .. }) => Err(NotRemoved::Kept(error.to_string())),
+        Err(error) => Err(NotRemoved::Store(error)),
     }
 }
 
@@ -175,6 +203,19 @@ impl World {
         self.auth
             .put_user(&Caller::socket(), name, &change)
             .unwrap();
+    }
+
+    /// A reader who is cleared up to this level, by a token.
+    fn cleared(&self, level: model::Tlp) -> String {
+        let name = format!("reader-{}", level as u8);
+        self.user(&name, &[], &[]);
+        let change = UserChange {
+            clearance: Some(level),
+            ..UserChange::default()
+        };
+        let socket = Caller::socket();
+        self.auth.put_user(&socket, &name, &change).unwrap();
+        self.token(&name)
     }
 
     fn token(&self, name: &str) -> String {

@@ -237,7 +237,7 @@ async fn methods() {
         ("POST", "/taxii2/", "GET, HEAD"),
         ("PUT", objects.as_str(), "GET, HEAD, POST"),
         ("DELETE", objects.as_str(), "GET, HEAD, POST"),
-        ("DELETE", object.as_str(), "GET, HEAD"),
+        ("PATCH", object.as_str(), "GET, HEAD, DELETE"),
         ("PATCH", "/taxii2/kurultai/collections/", "GET, HEAD"),
         ("OPTIONS", "/taxii2/kurultai/", "GET, HEAD"),
         ("TRACE", "/taxii2/kurultai/", "GET, HEAD"),

@@ -273,7 +273,7 @@ async fn bodies_say_what_they_are_and_how_large() {
         &[("content-type", "application/json")],
         &[("content-type", "application/stix+json;version=2.1")],
         &[("content-type", "application/taxii+json;version=2.0")],
-        &[("content-type", TAXII), ("content-encoding", "gzip")],
+        &[("content-type", TAXII), ("content-encoding", "br")],
     ] {
         post(headers, good()).await.expect(415);
     }

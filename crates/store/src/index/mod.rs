@@ -5,6 +5,7 @@
 //! has the same rows to keep and nothing else to know. Everything in it can be rebuilt from the
 //! journal.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{Hash, Id};
@@ -13,6 +14,7 @@ use crate::error::StoreError;
 use crate::journal::Position;
 use crate::types::{ClassCount, Collection, Head, Heard, Kept, LogName, Page, Query, Record, Seq};
 
+mod class;
 mod heard;
 mod names;
 mod read;
@@ -161,14 +163,40 @@ pub(crate) struct Location {
     pub(crate) bodies: usize,
 }
 
+/// Records of one collection that share a type, an assigned label and markings, and so the label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Class {
+    pub(crate) number: i64,
+    pub(crate) assigned: Arc<str>,
+    pub(crate) marks: Arc<str>,
+}
+
+/// Which of a collection's classes may be shown, by their numbers.
+pub(crate) type Judged = HashMap<i64, bool>;
+
+/// An answer to a question for some classes only.
+pub(crate) enum Paged {
+    /// The page.
+    Page(Page),
+    /// These classes must be judged first.
+    Unjudged(Vec<Class>),
+}
+
 /// The journal's meaning, in whatever database.
 pub(crate) trait Index: Send + Sync {
     /// Applies all rows in one transaction, durable on return; on error nothing is changed.
     fn apply(&self, rows: &[Row]) -> Result<(), StoreError>;
     /// What is held of each object, in the same order.
     fn held(&self, keys: &[Key]) -> Result<Vec<Vec<Held>>, StoreError>;
-    /// One page of a collection.
-    fn page(&self, collection: &Collection, query: &Query) -> Result<Page, StoreError>;
+    /// One page of a collection; of some of its label classes only, if `judged` tells which.
+    fn page(
+        &self,
+        collection: &Collection,
+        query: &Query,
+        judged: Option<&Judged>,
+    ) -> Result<Paged, StoreError>;
+    /// A log that had brought this object and took it back.
+    fn gone(&self, object: Seq) -> Result<Option<LogName>, StoreError>;
     /// What a log has brought of these objects and not taken back, whether it is shown or stands by.
     fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError>;
     /// What partners' logs ever brought of those of these objects that the nation has, too.

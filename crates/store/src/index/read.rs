@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
 use super::names::collection_of;
 use super::sqlite::Reader;
-use super::{Held, Key, Location, Shown, State};
+use super::{Held, Judged, Key, Location, Shown, State};
 use crate::error::StoreError;
 use crate::limits::PAGE_RECORDS_MAX;
 use crate::types::{Collection, Head, Kept, LogName, Page, Query, Record, Seq};
@@ -18,7 +18,7 @@ const OBJECTS_SQL: &str =
     "SELECT seq, kind, version, hash, marks, person FROM object WHERE uuid = ?1";
 
 /// Where a collection shows one of them.
-const SHOWING_SQL: &str = "SELECT seq, log, entry, label FROM shown INDEXED BY shown_object
+const SHOWING_SQL: &str = "SELECT seq, log, entry, label, class FROM shown INDEXED BY shown_object
     WHERE object = ?1 AND collection = ?2 AND seq > ?3 AND state BETWEEN ?4 AND ?5";
 
 impl Reader {
@@ -121,7 +121,7 @@ impl Reader {
             State::Latest as i64
         };
         let mut records = if !query.ids.is_empty() {
-            self.records_of(number, query, after, (lowest, State::Latest as i64))?
+            self.records_of(number, query, after, (lowest, State::Latest as i64), None)?
         } else if query.kinds.is_empty() {
             self.records(
                 &page_sql(),
@@ -147,13 +147,15 @@ impl Reader {
         Ok(Page { records, more })
     }
 
-    /// The records of named objects, found by way of the objects themselves.
-    fn records_of(
+    /// The records of named objects, found by way of the objects themselves; of some classes only,
+    /// if `judged` tells which.
+    pub(super) fn records_of(
         &mut self,
         collection: i64,
         query: &Query,
         after: Seq,
         states: (i64, i64),
+        judged: Option<&Judged>,
     ) -> Result<Vec<Record>, StoreError> {
         let mut ids: Vec<&Id> = query
             .ids
@@ -179,6 +181,10 @@ impl Reader {
                         states.1
                     ])?;
                     while let Some(row) = rows.next()? {
+                        let class: i64 = row.get(4)?;
+                        if judged.is_some_and(|judged| judged.get(&class) != Some(&true)) {
+                            continue;
+                        }
                         showings.push(RawRecord {
                             seq: row.get(0)?,
                             log: row.get(1)?,
@@ -206,7 +212,7 @@ impl Reader {
             ..Query::default()
         };
         let states = (State::Older as i64, State::Standby as i64);
-        let mut records = self.records_of(collection, &query, i64::MIN, states)?;
+        let mut records = self.records_of(collection, &query, i64::MIN, states, None)?;
         records.retain(|record| record.log.as_ref() == Some(log));
         Ok(records)
     }
@@ -502,7 +508,7 @@ fn state_of(number: i64) -> Result<State, StoreError> {
         })
 }
 
-fn unique(kinds: &[String]) -> Vec<&str> {
+pub(super) fn unique(kinds: &[String]) -> Vec<&str> {
     let mut kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
     kinds.sort_unstable();
     kinds.dedup();

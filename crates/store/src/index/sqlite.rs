@@ -12,15 +12,15 @@ use std::sync::{Arc, Condvar, Mutex};
 use model::Id;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Held, Index, Key, Location, Row};
+use super::{Held, Index, Judged, Key, Location, Paged, Row};
 use crate::error::StoreError;
 use crate::journal::Position;
 use crate::limits::READERS_MAX;
 use crate::shared::lock;
-use crate::types::{ClassCount, Collection, Head, Heard, Kept, LogName, Page, Query, Record, Seq};
+use crate::types::{ClassCount, Collection, Head, Heard, Kept, LogName, Query, Record, Seq};
 
 /// The schema's version; another one means that the index must be rebuilt.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
@@ -37,10 +37,15 @@ CREATE TABLE collection (
   UNIQUE (accord, channel));
 CREATE TABLE shown (
   collection INTEGER NOT NULL, seq INTEGER NOT NULL, object INTEGER NOT NULL,
-  kind INTEGER NOT NULL, label INTEGER NOT NULL, log INTEGER, entry INTEGER,
-  state INTEGER NOT NULL, PRIMARY KEY (collection, seq)) WITHOUT ROWID;
+  kind INTEGER NOT NULL, label INTEGER NOT NULL, class INTEGER NOT NULL, log INTEGER,
+  entry INTEGER, state INTEGER NOT NULL, PRIMARY KEY (collection, seq)) WITHOUT ROWID;
 CREATE INDEX shown_object ON shown (object);
 CREATE INDEX shown_kind ON shown (collection, kind, seq);
+CREATE INDEX shown_class ON shown (class, seq, state);
+CREATE TABLE class (
+  id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, kind INTEGER NOT NULL,
+  label INTEGER NOT NULL, marks INTEGER NOT NULL, UNIQUE (collection, kind, label, marks));
+CREATE INDEX class_collection ON class (collection);
 CREATE TABLE gone (
   object INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, label INTEGER NOT NULL,
   log INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (object, seq)) WITHOUT ROWID;
@@ -88,6 +93,8 @@ pub(super) struct Writer {
     pub(super) names: HashMap<Arc<str>, i64>,
     pub(super) collections: HashMap<Collection, i64>,
     pub(super) logs: HashMap<LogName, i64>,
+    /// Classes by collection, type, label and markings.
+    pub(super) classes: HashMap<[i64; 4], i64>,
 }
 
 /// A reading connection and the names it knows by number.
@@ -127,6 +134,7 @@ impl SqliteIndex {
             names: HashMap::new(),
             collections: HashMap::new(),
             logs: HashMap::new(),
+            classes: HashMap::new(),
         };
         Ok(SqliteIndex {
             path: path.to_path_buf(),
@@ -215,8 +223,20 @@ impl Index for SqliteIndex {
         self.read(|reader| reader.held(keys))
     }
 
-    fn page(&self, collection: &Collection, query: &Query) -> Result<Page, StoreError> {
-        self.read(|reader| reader.page(collection, query))
+    fn page(
+        &self,
+        collection: &Collection,
+        query: &Query,
+        judged: Option<&Judged>,
+    ) -> Result<Paged, StoreError> {
+        self.read(|reader| match judged {
+            Some(judged) => reader.page_of(collection, query, judged),
+            None => Ok(Paged::Page(reader.page(collection, query)?)),
+        })
+    }
+
+    fn gone(&self, object: Seq) -> Result<Option<LogName>, StoreError> {
+        self.read(|reader| reader.gone(object))
     }
 
     fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError> {

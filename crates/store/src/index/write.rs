@@ -28,6 +28,7 @@ impl Writer {
             self.names.clear();
             self.collections.clear();
             self.logs.clear();
+            self.classes.clear();
             if !self.db.is_autocommit() {
                 self.db.execute_batch("ROLLBACK")?;
             }
@@ -92,9 +93,10 @@ impl Writer {
                     Some((log, entry)) => (Some(self.log(log)?), Some(*entry as i64)),
                     None => (None, None),
                 };
+                let class = self.class(collection, kind, label, *object)?;
                 self.db
-                    .prepare_cached("INSERT INTO shown (collection, seq, object, kind, label, log, entry, state) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")?
-                    .execute(params![collection, seq, object, kind, label, log, entry, *state as i64])?;
+                    .prepare_cached("INSERT INTO shown (collection, seq, object, kind, label, class, log, entry, state) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?
+                    .execute(params![collection, seq, object, kind, label, class, log, entry, *state as i64])?;
                 count(counts, collection, None, Some(*state));
             }
             Row::State {
@@ -245,6 +247,38 @@ impl Writer {
             self.names.clear();
         }
         self.names.insert(text.clone(), id);
+        Ok(id)
+    }
+
+    /// The number of the label class that an object of this type and assigned label is in.
+    fn class(
+        &mut self,
+        collection: i64,
+        kind: i64,
+        label: i64,
+        object: crate::types::Seq,
+    ) -> Result<i64, StoreError> {
+        let marks: i64 = self
+            .db
+            .prepare_cached("SELECT marks FROM object WHERE seq = ?1")?
+            .query_row([object], |row| row.get(0))?;
+        let key = [collection, kind, label, marks];
+        if let Some(id) = self.classes.get(&key) {
+            return Ok(*id);
+        }
+        self.db
+            .prepare_cached(
+                "INSERT OR IGNORE INTO class (collection, kind, label, marks) VALUES (?1,?2,?3,?4)",
+            )?
+            .execute(key)?;
+        let id = self
+            .db
+            .prepare_cached("SELECT id FROM class WHERE collection = ?1 AND kind = ?2 AND label = ?3 AND marks = ?4")?
+            .query_row(key, |row| row.get(0))?;
+        if self.classes.len() >= crate::limits::LABEL_CLASSES_MAX {
+            self.classes.clear();
+        }
+        self.classes.insert(key, id);
         Ok(id)
     }
 
