@@ -25,7 +25,7 @@ use crate::node::Node;
 use crate::release::carry::{sorted, to_json};
 use crate::release::effective::{Effective, Finder};
 use crate::release::journey::{Asker, Journey, Judge};
-use crate::release::{AUTOMATION, Asked, person};
+use crate::release::{AUTOMATION, Asked, Setting, person};
 use state::{Approver, AsPerson, Bound, Item, Needed, Proposal, Refused, State};
 
 const PREFIX: &str = "approval/";
@@ -39,19 +39,27 @@ fn awaiting_key(channel: &str, id: &str) -> String {
     format!("awaiting/{channel}/{id}")
 }
 
+/// Proposals that are not durable yet.
+#[derive(Default)]
+pub(crate) struct Fresh {
+    /// Their names.
+    pub(crate) proposals: BTreeSet<String>,
+    /// The settings that make them durable.
+    pub(crate) settings: Vec<Setting>,
+}
+
 impl Node {
-    /// Makes proposals of what needs approval, one for each set of needs.
+    /// Makes proposals of what needs approval, one for each set of needs. They are durable once the
+    /// caller has put the settings, after accounting for them. The caller holds the turn for
+    /// approvals.
     pub(crate) async fn propose(
         &self,
         judge: &Judge,
         asked: &Asked,
         decided: &mut [Journey],
-    ) -> Result<(), NodeError> {
+    ) -> Result<Fresh, NodeError> {
         let proposed = |one: &Journey| one.outcome == ReleaseOutcome::Proposed;
-        if !decided.iter().any(proposed) {
-            return Ok(());
-        }
-        let _turn = self.approvals_turn().lock().await;
+        let mut fresh = Fresh::default();
         let mut groups: BTreeMap<Vec<Need>, Vec<usize>> = BTreeMap::new();
         for (at, one) in decided.iter_mut().enumerate() {
             if !proposed(one) {
@@ -63,7 +71,7 @@ impl Node {
             }
         }
         if groups.is_empty() {
-            return Ok(());
+            return Ok(fresh);
         }
         let now = self.now();
         let waits = |held: &&Proposal| held.state == State::Open && !held.lapsed(now);
@@ -85,37 +93,19 @@ impl Node {
                 hex(&random::<8>()?),
                 self.bound(judge, asked, &needs, items),
             );
-            let mut settings: Vec<(String, Option<Vec<u8>>)> = places
-                .iter()
-                .map(|at| {
-                    let id = decided[*at].record.id.to_string();
-                    let key = awaiting_key(&judge.name, &id);
-                    (key, Some(proposal.id.clone().into_bytes()))
-                })
-                .collect();
-            settings.push((key(&proposal.id), Some(to_json(&proposal)?)));
-            self.audit(with_objects(
-                &AuditRecord {
-                    what: "propose".into(),
-                    who: asked.who.clone(),
-                    channel: judge.name.clone(),
-                    why: format!(
-                        "proposal {} needs approval by {}",
-                        proposal.id,
-                        proposal.needs()
-                    ),
-                    policy: self.policy_words(&judge.channel),
-                    ..self.record()
-                },
-                &ids(&proposal),
-            ))
-            .await?;
-            self.put_all(settings).await?;
+            let name = &proposal.id;
             for at in places {
-                decided[at].proposal = Some(proposal.id.clone());
+                let one = &mut decided[at];
+                let awaiting = awaiting_key(&judge.name, one.record.id.as_str());
+                let value = name.clone().into_bytes();
+                fresh.settings.push((awaiting, Some(value)));
+                one.proposal = Some(name.clone());
             }
+            let value = to_json(&proposal)?;
+            fresh.settings.push((key(name), Some(value)));
+            fresh.proposals.insert(name.clone());
         }
-        Ok(())
+        Ok(fresh)
     }
 
     fn bound(&self, judge: &Judge, asked: &Asked, needs: &[Need], items: Vec<Item>) -> Bound {
@@ -161,8 +151,18 @@ impl Node {
         if held.state != State::Open {
             return Ok(None);
         }
-        let same = held.bound.items.contains(&item(one))
-            && held.bound.policy == judge.policy.version().to_string()
+        // Whether it was named or came along makes no difference to what leaves.
+        let wanted = Item {
+            companion: false,
+            ..item(one)
+        };
+        let mut items = held.bound.items.iter().cloned();
+        let same = items.any(|item| {
+            Item {
+                companion: false,
+                ..item
+            } == wanted
+        }) && held.bound.policy == judge.policy.version().to_string()
             && held.bound.accord == judge.channel.policy()
             && !held.lapsed(self.decision_time());
         if same {
@@ -194,6 +194,7 @@ impl Node {
     /// # Errors
     /// What the store said; the next run takes up what is left.
     pub async fn tend_proposals(&self) -> Result<(), NodeError> {
+        let _alone = self.leaving.lock().await;
         let _steady = self.steady().await;
         let _turn = self.approvals_turn().lock().await;
         let mut ended = Vec::new();
@@ -252,7 +253,8 @@ impl Node {
         caller: &Caller,
     ) -> Result<Proposal, NodeError> {
         // Guards are always taken in this order. One approval at a time, so that two of one proposal
-        // are two and never one.
+        // are two and never one; and the last one lets objects leave.
+        let _alone = self.leaving.lock().await;
         let _steady = self.steady().await;
         let _turn = self.approvals_turn().lock().await;
         let mut proposal = self.proposal(id).await?;

@@ -33,6 +33,9 @@ pub const ADD_BATCH_OBJECTS: usize = 1_000;
 /// LIMIT: objects that enter a channel in one command: their entries fill some entry bundles.
 pub const RELEASE_BATCH_OBJECTS: usize = 1_024;
 
+/// LIMIT: ids of earlier forms that the link of one original keeps.
+pub const FORMER_FORMS_MAX: usize = 256;
+
 /// LIMIT: ids, kinds or hashes that one selection may list.
 pub const SELECTION_ITEMS_MAX: usize = 10_000;
 

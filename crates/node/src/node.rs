@@ -50,7 +50,8 @@ pub struct Node {
     intake: Steady<()>,
     /// One approval at a time.
     approvals_turn: Mutex<()>,
-    /// Held while a window's objects leave and while something is withdrawn; before `steady`.
+    /// Held from deciding what leaves to its durable entries (batch by batch, or a whole window),
+    /// and while something is withdrawn; taken before `steady`.
     pub(crate) leaving: Mutex<()>,
     collections: RwLock<Arc<[Listing]>>,
     /// Written to while the accords change; read for as long as they must not.

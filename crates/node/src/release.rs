@@ -20,6 +20,7 @@ mod delegate;
 pub(crate) mod effective;
 pub(crate) mod forms;
 pub(crate) mod journey;
+mod known;
 pub(crate) mod pace;
 mod queue;
 mod select;
@@ -50,6 +51,9 @@ use select::Named;
 
 /// The name under which the node itself releases.
 pub const AUTOMATION: &str = "automation";
+
+/// A setting of the store with its value; without one it is removed.
+pub(crate) type Setting = (String, Option<Vec<u8>>);
 
 /// One request to release, as its batches share it.
 pub(crate) struct Asked {
@@ -136,6 +140,10 @@ impl Node {
             }
         };
         let selection = select::parse(&request.selection)?;
+        let name = channel.full_name();
+        let selection = self
+            .read(move |store| selection.standing_for(|ids| forms::originals(store, &name, ids)))
+            .await?;
         asked.named = Arc::new(selection.named());
         let selected = self.count_selected(&request.selection).await?;
         let mut ticket = None;
@@ -227,6 +235,12 @@ impl Node {
         seen: &mut HashSet<Id>,
         report: &mut ReleaseReport,
     ) -> Result<(), NodeError> {
+        // From deciding to the durable entry nothing is withdrawn, and nothing else decides on what
+        // it finds there. A batch at a time, so that a withdrawal waits for no more than one.
+        let _alone = match report.explain {
+            true => None,
+            false => Some(self.leaving.lock().await),
+        };
         // What is decided under one accord and policy must not enter the log under another.
         let _steady = self.steady().await;
         let channel = &self.channel_or_say(&channel.full_name())?;
@@ -266,6 +280,7 @@ impl Node {
             key: *self.forms_key(),
             member: member_identity_id(&self.config().domain),
             channel: channel.clone(),
+            together: false,
         }
     }
 
@@ -342,10 +357,7 @@ impl Node {
     }
 
     /// Sets or removes settings, all in as few commits as the store makes of it.
-    pub(crate) async fn put_all(
-        &self,
-        settings: Vec<(String, Option<Vec<u8>>)>,
-    ) -> Result<(), NodeError> {
+    pub(crate) async fn put_all(&self, settings: Vec<Setting>) -> Result<(), NodeError> {
         let puts = settings
             .into_iter()
             .map(|(key, value)| self.execute(Command::Put { key, value }));

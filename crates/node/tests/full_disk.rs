@@ -11,58 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::body::Body;
 use hyper::Method;
 use node::admin::types::Problem;
-use store::{Blobs, StoreError};
+use world::disk::Disk;
 use world::{bundle, channel, indicator, indicator_id, prepare, ratified, within};
-
-/// Files on a disk that is full while the switch is on.
-struct Disk {
-    inner: Box<dyn Blobs>,
-    full: Arc<AtomicBool>,
-}
-
-impl Disk {
-    fn room(&self) -> Result<(), StoreError> {
-        if self.full.load(Ordering::SeqCst) {
-            Err(StoreError::Full {
-                what: "the journal".into(),
-            })
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Blobs for Disk {
-    fn append(&self, key: &str, at: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.room()?;
-        self.inner.append(key, at, bytes)
-    }
-
-    fn truncate(&self, key: &str, length: u64) -> Result<(), StoreError> {
-        self.inner.truncate(key, length)
-    }
-
-    fn put_all(&self, blobs: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
-        self.room()?;
-        self.inner.put_all(blobs)
-    }
-
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn range(&self, key: &str, offset: u64, length: usize) -> Result<Vec<u8>, StoreError> {
-        self.inner.range(key, offset, length)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        self.inner.list(folder)
-    }
-
-    fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
-        self.inner.delete(keys)
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_go_on_writes_wait_and_both_say_so() {
@@ -75,6 +25,7 @@ async fn reads_go_on_writes_wait_and_both_say_so() {
             Box::new(Disk {
                 inner,
                 full: Arc::clone(&switch),
+                under: "",
             })
         })
     };

@@ -35,12 +35,12 @@ fn person(number: u32) -> String {
     )
 }
 
-/// Proposes a person's release as anna.
-async fn proposed(kz: &Running, anna: &str, number: u32) -> ProposalInfo {
+/// Releases as anna.
+async fn released(kz: &Running, anna: &str, ids: &[String]) -> ReleaseReport {
     let request = ReleaseRequest {
         channel: CHANNEL.into(),
         selection: Selection {
-            ids: vec![person_id(number)],
+            ids: ids.to_vec(),
             ..Selection::default()
         },
         who: String::new(),
@@ -49,7 +49,12 @@ async fn proposed(kz: &Running, anna: &str, number: u32) -> ProposalInfo {
     let body = serde_json::to_vec(&request).expect("json");
     let (status, body) = kz.ask_as(anna, Method::POST, "/release", body).await;
     assert!(status.is_success(), "{}", String::from_utf8_lossy(&body));
-    let report: ReleaseReport = serde_json::from_slice(&body).expect("a report");
+    serde_json::from_slice(&body).expect("a report")
+}
+
+/// Proposes a person's release as anna.
+async fn proposed(kz: &Running, anna: &str, number: u32) -> ProposalInfo {
+    let report = released(kz, anna, &[person_id(number)]).await;
     assert_eq!(report.proposed, 1, "{report:?}");
     view(kz, &report.proposals[0]).await
 }
@@ -70,11 +75,11 @@ async fn approve(kz: &Running, who: &str, proposal: &ProposalInfo) {
     kz.ask_as(who, Method::POST, &path, body).await;
 }
 
-/// The shipped rules and one more, signed.
-async fn next_policy(kz: &Running) -> PolicyFiles {
+/// The shipped rules and one more file, signed.
+async fn next_policy(kz: &Running, path: &str, text: &str) -> PolicyFiles {
     let given: PolicyFiles = kz.get("/policy/files").await;
     let mut files = given.files;
-    files.insert("extra.cedar".into(), EXTRA.to_owned());
+    files.insert(path.into(), text.to_owned());
     files.retain(|path, _| !path.starts_with("cases/"));
     let bytes = files
         .iter()
@@ -106,7 +111,8 @@ async fn no_approval_outlives_the_policy_it_was_given_under() {
     let (one, two) = (proposed(&kz, &anna, 1).await, proposed(&kz, &anna, 2).await);
     approve(&kz, &bek, &one).await;
     approve(&kz, &bek, &two).await;
-    let info: PolicyInfo = kz.post("/policy/activate", &next_policy(&kz).await).await;
+    let next = next_policy(&kz, "extra.cedar", EXTRA).await;
+    let info: PolicyInfo = kz.post("/policy/activate", &next).await;
     assert_eq!(info.number, 1);
 
     // The last approval comes at once for one, and for the other the node looks first.
@@ -168,4 +174,79 @@ async fn what_would_leak_does_not_leave() {
     let shown = kz.shown(&collection(CHANNEL)).await;
     assert_eq!(shown.len(), 1);
     assert_eq!(shown[0].id.to_string(), indicator_id(1));
+}
+
+/// A person that another one wrote of.
+fn person_by(number: u32, author: u32) -> String {
+    let by = format!(r#""created_by_ref":"{}","name""#, person_id(author));
+    person(number).replace(r#""name""#, &by)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_only_proposed_has_not_left_for_anything_that_goes_without_it() {
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let accord = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"])]);
+    drop(kg);
+    let kz = kz.start(Some(&accord)).await;
+    let leaks = "[references]\nunreleased = \"block\"\nunknown = \"warn\"\n";
+    let next = next_policy(&kz, "leak.toml", leaks).await;
+    let _: PolicyInfo = kz.post("/policy/activate", &next).await;
+    let anna = kz.person("anna", &["releaser"]).await;
+    let bek = kz.person("bek", &["approver"]).await;
+    let cem = kz.person("cem", &["approver"]).await;
+    let seen = "relationship--00000000-0000-4000-8000-000000000009";
+    let relationship = format!(
+        r#"{{"type":"relationship","spec_version":"2.1","id":"{seen}","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","relationship_type":"related-to","source_ref":"{}","target_ref":"{}"}}"#,
+        indicator_id(1),
+        person_id(1)
+    );
+    let objects = [
+        indicator(1, ""),
+        relationship,
+        person(1),
+        person(2),
+        person_by(3, 2),
+        person(4),
+        person_by(5, 4),
+    ];
+    kz.add(&bundle(&objects), "TLP:GREEN//REL KG,KZ//LEGAL court-order")
+        .await;
+
+    // Who is related to the person would go at once, before anybody has agreed to the person.
+    let ids = [indicator_id(1), seen.to_owned(), person_id(1)];
+    let report = released(&kz, &anna, &ids).await;
+    assert_eq!(
+        (report.released, report.proposed, report.refused),
+        (1, 1, 1),
+        "{report:?}"
+    );
+    let mut refused = report.results.iter().filter(|result| result.id == seen);
+    let why = refused.next().expect("listed").why.join("; ");
+    assert!(why.contains("leak check"), "{why}");
+
+    // Two that need the same go together or not at all, so one may name the other.
+    let report = released(&kz, &anna, &[person_id(2), person_id(3)]).await;
+    assert_eq!(
+        (report.proposed, report.proposals.len()),
+        (2, 1),
+        "{report:?}"
+    );
+    let both = view(&kz, &report.proposals[0]).await;
+    approve(&kz, &bek, &both).await;
+    approve(&kz, &cem, &both).await;
+    let both = view(&kz, &both.id).await;
+    assert_eq!(both.state, "released", "{both:?}");
+    assert_eq!(kz.shown(&collection(CHANNEL)).await.len(), 3);
+
+    // What waits in a proposal of its own does not go with another one's approval.
+    let author = proposed(&kz, &anna, 4).await;
+    let report = released(&kz, &anna, &[person_id(5)]).await;
+    let mut proposals = report.proposals.iter().filter(|id| **id != author.id);
+    let other = view(&kz, proposals.next().expect("one of its own")).await;
+    approve(&kz, &bek, &other).await;
+    approve(&kz, &cem, &other).await;
+    let other = view(&kz, &other.id).await;
+    assert_eq!(other.state, "void", "{other:?}");
+    assert!(other.why.contains("leak check"), "{other:?}");
+    assert_eq!(kz.shown(&collection(CHANNEL)).await.len(), 3);
 }

@@ -8,8 +8,12 @@ mod world;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use node::admin::types::{ReleaseReport, WithdrawReport, WithdrawRequest};
-use policy::{Accord, Attribution, Channel, Delegate, Hide};
+use node::admin::types::{
+    AuditPage, PolicyFiles, PolicyInfo, ReleaseReport, WithdrawReport, WithdrawRequest,
+};
+use policy::{
+    Accord, Attribution, Channel, Delegate, Hide, Manifest, PolicySet, SignedAccord, SignedPolicy,
+};
 use store::{Collection, Record};
 use world::{
     Prepared, Running, accord, bundle, channel, collection, indicator_id, prepare, ratified_text,
@@ -298,5 +302,159 @@ async fn a_delegate_publishes_for_others_as_its_own() {
     })
     .await;
     kz.node.run_automation().await.expect("it runs");
+    assert_eq!(kz.shown(&collection(QUIET)).await.len(), 1);
+}
+
+const AMBER: &str = "TLP:AMBER//REL KG,KZ//LEGAL only-this-desk";
+
+/// Indicators above TLP:GREEN leave without names, so another label is another form.
+async fn hide_names(kz: &Running) {
+    let given: PolicyFiles = kz.get("/policy/files").await;
+    let mut files = given.files;
+    files.retain(|path, _| !path.starts_with("cases/"));
+    let rule = "@id(\"nameless-above-green\")\n@explain(\"no names above green\")\n\
+        @redact(\"nameless\")\n\
+        permit (principal is Person, action == Action::\"release\", resource)\n\
+        when { resource.level > 1 && principal.duties.contains(Duty::\"releaser\") };\n";
+    files.insert("nameless.cedar".into(), rule.into());
+    let redact = "[profile.nameless]\nabout = \"no names\"\n\
+        [[profile.nameless.rule]]\ndo = \"drop\"\nat = [\"/name\"]\n";
+    files.insert("redact.toml".into(), redact.into());
+    let bytes = files.iter();
+    let bytes = bytes.map(|(path, text)| (path.clone(), text.clone().into_bytes()));
+    let set = PolicySet::read(bytes.collect()).expect("a set");
+    let before = given.manifest.split_once("\n\n");
+    let before = before.map(|(text, _)| Manifest::parse(&format!("{text}\n")).expect("a manifest"));
+    let key = kz.node.keys().policy().expect("made at init");
+    let signed = SignedPolicy::sign(set, before.as_ref(), key).expect("signed");
+    let given = PolicyFiles {
+        manifest: signed.note(),
+        files,
+        who: String::new(),
+    };
+    let _: PolicyInfo = kz.post("/policy/activate", &given).await;
+}
+
+async fn waiting(kz: &Running) -> Vec<(String, String)> {
+    let held = kz.node.read(|store| store.scan("queue/")).await;
+    let held = held.expect("reads").into_iter();
+    held.map(|(key, value)| (key, String::from_utf8_lossy(&value).into_owned()))
+        .collect()
+}
+
+async fn withdraw(kz: &Running, number: u32) -> WithdrawReport {
+    let request = WithdrawRequest {
+        channel: QUIET.into(),
+        ids: vec![indicator_id(number)],
+        reason: "the source asked".into(),
+        who: String::new(),
+    };
+    kz.post("/withdraw", &request).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_takes_the_place_of_another_within_the_window() {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let accord = agreed(&[&kz, &kg], vec![quiet()]);
+    drop(kg);
+    let kz = kz.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    hide_names(&kz).await;
+    kz.add(&bundle(&[desk(101)]), GREEN).await;
+    let held = async || kz.shown(&collection(QUIET)).await;
+
+    // One that waits gives way to the form of the next version, and that is taken back.
+    kz.add(&bundle(&[of_desk(1, 101, 30)]), GREEN).await;
+    assert_eq!(kz.release(QUIET, &[&indicator_id(1)]).await.queued, 1);
+    let first = waiting(&kz).await;
+    kz.add(&bundle(&[of_desk(1, 101, 31)]), AMBER).await;
+    let report = kz.release(QUIET, &[&indicator_id(1)]).await;
+    assert_eq!(report.queued, 1, "{report:?}");
+    let second = waiting(&kz).await;
+    assert_eq!(second.len(), 1, "{second:?}");
+    assert_ne!(first, second);
+    let back = withdraw(&kz, 1).await;
+    assert_eq!((back.unqueued, back.withdrawn), (1, 0), "{back:?}");
+    next_window(&ahead, &[&kz]).await;
+    assert!(held().await.is_empty(), "nothing of it leaves");
+
+    // One that is shown stays until the window ends, and goes when the other one comes.
+    kz.add(&bundle(&[of_desk(2, 101, 30)]), GREEN).await;
+    kz.release(QUIET, &[&indicator_id(2)]).await;
+    next_window(&ahead, &[&kz]).await;
+    let named = held().await;
+    assert_eq!(named.len(), 1);
+    kz.add(&bundle(&[of_desk(2, 101, 31)]), AMBER).await;
+    let report = kz.release(QUIET, &[&indicator_id(2)]).await;
+    assert_eq!(report.queued, 1, "{report:?}");
+    let again = kz.release(QUIET, &[&indicator_id(2)]).await;
+    assert_eq!((again.already, again.queued), (0, 1), "not yet: {again:?}");
+    kz.node.run_automation().await.expect("it runs");
+    assert_eq!(held().await[0].hash, named[0].hash, "not before the others");
+    let size = kz.held(QUIET, "KZ").await.expect("a log").size;
+    next_window(&ahead, &[&kz]).await;
+    let nameless = held().await;
+    assert_eq!(nameless.len(), 1, "one for the other: {nameless:?}");
+    assert_ne!(nameless[0].id, named[0].id);
+    let after = kz.held(QUIET, "KZ").await.expect("a log").size;
+    assert_eq!(after - size, 2, "both at once");
+    assert!(waiting(&kz).await.is_empty());
+    let again = kz.release(QUIET, &[&indicator_id(2)]).await;
+    assert_eq!((again.already, again.queued), (1, 0), "{again:?}");
+
+    // And back again, with a change of mind in between: the one that is shown stays.
+    kz.add(&bundle(&[of_desk(2, 101, 32)]), GREEN).await;
+    kz.release(QUIET, &[&indicator_id(2)]).await;
+    kz.add(&bundle(&[of_desk(2, 101, 33)]), AMBER).await;
+    kz.release(QUIET, &[&indicator_id(2)]).await;
+    next_window(&ahead, &[&kz]).await;
+    let now = held().await;
+    assert!(
+        now.iter().all(|record| record.id == nameless[0].id),
+        "{now:?}"
+    );
+    let back = withdraw(&kz, 2).await;
+    assert_eq!(back.withdrawn, now.len(), "{back:?}");
+    assert!(held().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_when_the_accord_changes_does_not_leave_under_the_new_one() {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let text = agreed(&[&kz, &kg], vec![quiet()]);
+    let first = SignedAccord::parse(text.as_bytes()).expect("an accord");
+    let second = ratified_text(
+        &[&kz, &kg],
+        Accord {
+            version: 2,
+            previous: Some(first.digest()),
+            ..first.accord().clone()
+        },
+    );
+    drop(kg);
+    let kz = kz.start_at(Some(&text), Arc::clone(&ahead)).await;
+    kz.add(&bundle(&[desk(101), of_desk(1, 101, 30)]), GREEN)
+        .await;
+    assert_eq!(kz.release(QUIET, &[&indicator_id(1)]).await.queued, 1);
+    kz.node
+        .offer_accord(second.into_bytes(), true, "test")
+        .await
+        .expect("the next version is installed");
+    next_window(&ahead, &[&kz]).await;
+    assert!(kz.shown(&collection(QUIET)).await.is_empty());
+    assert!(waiting(&kz).await.is_empty());
+    let audit: AuditPage = kz.get("/audit").await;
+    let why = "the accord or the national policy has changed while it waited";
+    assert!(
+        audit
+            .records
+            .iter()
+            .any(|line| line.record.what == "refuse" && line.record.why.contains(why)),
+        "{audit:?}"
+    );
+    // Under the new one it may go, when somebody asks again.
+    assert_eq!(kz.release(QUIET, &[&indicator_id(1)]).await.queued, 1);
+    next_window(&ahead, &[&kz]).await;
     assert_eq!(kz.shown(&collection(QUIET)).await.len(), 1);
 }

@@ -22,8 +22,8 @@ use super::select::Named;
 use super::{Asked, carry};
 
 impl Node {
-    /// Releases what everybody needed has agreed to, or voids the proposal. The caller holds
-    /// [`Node::steady`] and the turn for approvals.
+    /// Releases what everybody needed has agreed to, or voids the proposal. The caller holds the
+    /// turn for leaving, [`Node::steady`] and the turn for approvals.
     pub(crate) async fn release_approved(&self, proposal: &mut Proposal) -> Result<(), NodeError> {
         let _still = self.intake().write().await;
         let (judge, asked, decided) = match self.decide_again(proposal).await? {
@@ -43,10 +43,11 @@ impl Node {
             one.why = Arc::new(why);
             leaving.push(one);
         }
-        self.account(&judge, &leaving, &asked.who).await?;
+        let none = BTreeSet::new();
+        self.account(&judge, &leaving, &asked.who, &none).await?;
         let leaves = |one: &&Journey| one.outcome != ReleaseOutcome::Already;
         let leaving: Vec<&Journey> = leaving.iter().filter(leaves).collect();
-        self.let_leave(&judge, &leaving).await?;
+        self.let_leave(&judge, &asked.who, &leaving).await?;
         proposal.state = State::Released;
         self.settle(proposal).await
     }
@@ -81,7 +82,8 @@ impl Node {
             delegated: bound.delegated,
             inbox: bound.inbox.clone(),
         };
-        let judge = self.judge(&channel, &asked);
+        let mut judge = self.judge(&channel, &asked);
+        judge.together = true;
         let from = match bound.delegated {
             true => bound.inbox.as_deref().and_then(collection_of),
             false => Some(Collection::National),

@@ -5,7 +5,7 @@
 //! still finds what left; the entry comes last. A crash in between leaves forms that nothing shows
 //! and links that lead to nothing released, both harmless, and the next try makes the same ones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use log::Action;
@@ -21,21 +21,32 @@ use crate::limits::RELEASE_BATCH_OBJECTS;
 use crate::node::{Node, unexpected};
 use crate::policies::InForce;
 
-use super::forms::{Leaving, forms_key, link_key};
+use super::forms::{Leaving, link_key, original_key};
 use super::journey::{Journey, Judge};
+use super::known::forms_key;
 use super::queue::{self, Waiting, window_end};
 use super::{Asked, withdrawn_key};
 
 impl Node {
-    /// Carries out a batch of decisions; gives them back as they came out.
+    /// Carries out a batch of decisions; gives them back as they came out. The caller holds the
+    /// turn for leaving and [`Node::steady`], since before deciding.
     pub(crate) async fn carry(
         &self,
         judge: &Judge,
         asked: &Asked,
         mut decided: Vec<Journey>,
     ) -> Result<Vec<Journey>, NodeError> {
-        self.propose(judge, asked, &mut decided).await?;
-        self.account(judge, &decided, &asked.who).await?;
+        let proposed = |one: &Journey| one.outcome == ReleaseOutcome::Proposed;
+        if decided.iter().any(proposed) {
+            let _turn = self.approvals_turn().lock().await;
+            let fresh = self.propose(judge, asked, &mut decided).await?;
+            self.account(judge, &decided, &asked.who, &fresh.proposals)
+                .await?;
+            self.put_all(fresh.settings).await?;
+        } else {
+            self.account(judge, &decided, &asked.who, &BTreeSet::new())
+                .await?;
+        }
         let leaves = |one: &&Journey| {
             matches!(
                 one.outcome,
@@ -44,7 +55,7 @@ impl Node {
         };
         let leaving: Vec<&Journey> = decided.iter().filter(leaves).collect();
         for batch in leaving.chunks(RELEASE_BATCH_OBJECTS) {
-            self.let_leave(judge, batch).await?;
+            self.let_leave(judge, &asked.who, batch).await?;
         }
         Ok(decided)
     }
@@ -54,30 +65,39 @@ impl Node {
         policy_words(channel, &self.policy())
     }
 
-    /// Writes what was decided to the audit log, one record for each reason.
+    /// Writes what was decided to the audit log: one record for each reason, and one for each
+    /// proposal that is about to be made (`fresh`: their names).
     pub(crate) async fn account(
         &self,
         judge: &Judge,
         decided: &[Journey],
         who: &str,
+        fresh: &BTreeSet<String>,
     ) -> Result<(), NodeError> {
-        type Why<'a> = (ReleaseOutcome, &'a [String], &'a [String], Option<&'a str>);
-        let mut groups: Vec<(Why<'_>, Vec<String>)> = Vec::new();
+        let mut groups: Vec<Group<'_>> = Vec::new();
         for one in decided {
-            let why: Why<'_> = (one.outcome, &one.why, &one.rules, one.proposal.as_deref());
-            let id = one.record.id.to_string();
-            match groups.iter_mut().find(|(known, _)| *known == why) {
-                Some((_, ids)) => ids.push(id),
-                None => groups.push((why, vec![id])),
+            match groups.iter_mut().find(|group| group.has(one, fresh)) {
+                Some(group) => group.count_in(one),
+                None => groups.push(Group::of(one)),
             }
         }
         let mut records = Vec::new();
-        for ((outcome, why, rules, proposal), ids) in groups {
+        for Group {
+            outcome,
+            proposal,
+            why,
+            rules,
+            ids,
+        } in groups
+        {
+            let made = proposal.is_some_and(|proposal| fresh.contains(proposal));
             let what = match outcome {
                 ReleaseOutcome::Released | ReleaseOutcome::Queued => "release",
                 ReleaseOutcome::Refused => "refuse",
                 ReleaseOutcome::Waiting => "wait",
-                ReleaseOutcome::Proposed => "propose",
+                ReleaseOutcome::Proposed if made => "propose",
+                // Asked for again while the proposal is open.
+                ReleaseOutcome::Proposed => "wait",
                 ReleaseOutcome::Already | ReleaseOutcome::Unknown => continue,
             };
             if outcome != ReleaseOutcome::Released {
@@ -85,7 +105,12 @@ impl Node {
             }
             let mut why = why.join("; ");
             if let Some(proposal) = proposal {
-                why = format!("proposal {proposal}: {why}");
+                why = match outcome {
+                    ReleaseOutcome::Proposed if !made => {
+                        format!("waits in proposal {proposal} already: {why}")
+                    }
+                    _ => format!("proposal {proposal}: {why}"),
+                };
             }
             let record = AuditRecord {
                 what: what.to_owned(),
@@ -93,7 +118,7 @@ impl Node {
                 channel: judge.name.clone(),
                 count: ids.len() as u64,
                 why,
-                rules: rules.to_vec(),
+                rules: rules.into_iter().cloned().collect(),
                 policy: self.policy_words(&judge.channel),
                 ..self.record()
             };
@@ -111,41 +136,66 @@ impl Node {
     pub(crate) async fn let_leave(
         &self,
         judge: &Judge,
+        who: &str,
         batch: &[&Journey],
     ) -> Result<(), NodeError> {
         let places = self.keep_forms(judge, batch).await?;
-        let mut changes = Vec::with_capacity(batch.len());
-        let mut waiting = Vec::new();
-        let hidden = judge.channel.hiding();
+        let mut gone = self.replace(judge, who, batch).await?;
+        let mut changes: Vec<Change> = Vec::with_capacity(batch.len());
+        let (mut waiting, mut backs, mut stays) = (Vec::new(), Vec::new(), Vec::new());
+        let due = judge
+            .channel
+            .hiding()
+            .map(|hide| window_end(self.now(), hide.window_minutes));
         for one in batch {
-            for gone in &one.form.replaces {
-                changes.extend(self.taking_back(judge, gone).await?);
+            let due = due.filter(|_| one.outcome == ReleaseOutcome::Queued);
+            for id in &one.form.replaces {
+                // Also what would only leave in this very batch.
+                changes.retain(|change| change.object.is_none() || change.entry.id != id.as_str());
+                waiting.retain(|(_, waiting): &(String, Waiting)| waiting.id != id.as_str());
+                for record in gone.remove(id).into_iter().flatten() {
+                    match due {
+                        Some(due) => backs.push(Waiting::to_go(judge, &record, due)),
+                        None => changes.push(self.change(
+                            &judge.channel,
+                            Action::Withdraw,
+                            &record,
+                            &record.assigned,
+                            None,
+                        )?),
+                    }
+                }
             }
-            if let (ReleaseOutcome::Queued, Some(hide)) = (one.outcome, hidden) {
-                let due = window_end(self.now(), hide.window_minutes);
-                for leaving in one.leaving(&places)? {
-                    waiting.push(wait_for(judge, one, &leaving, due)?);
+            for leaving in one.leaving(&places)? {
+                if let Some(due) = due {
+                    if !one.form.replaces.is_empty() {
+                        stays.push(queue::back_key(&judge.name, &leaving.hash));
+                    }
+                    let key = queue::key(&judge.name, &leaving.hash);
+                    waiting.push((key, Waiting::to_leave(judge, &one.label, &leaving, due)));
+                    continue;
                 }
-            } else {
-                for leaving in one.leaving(&places)? {
-                    let record = Record {
-                        object: leaving.object,
-                        id: leaving.id,
-                        version: leaving.version,
-                        hash: leaving.hash,
-                        ..one.record.clone()
-                    };
-                    changes.push(self.change(
-                        &judge.channel,
-                        Action::Release,
-                        &record,
-                        &one.label,
-                        Some(record.object),
-                    )?);
-                }
+                let record = Record {
+                    object: leaving.object,
+                    id: leaving.id,
+                    version: leaving.version,
+                    hash: leaving.hash,
+                    ..one.record.clone()
+                };
+                changes.push(self.change(
+                    &judge.channel,
+                    Action::Release,
+                    &record,
+                    &one.label,
+                    Some(record.object),
+                )?);
             }
         }
-        self.put_all(waiting).await?;
+        // In this order, so that no crash lets a form leave next to the one that it takes the place
+        // of.
+        self.put_all(queue::settings(backs)?).await?;
+        self.remember(stays, None).await?;
+        self.put_all(queue::settings(waiting)?).await?;
         let signer = self.channel_signer(&judge.channel)?;
         while !changes.is_empty() {
             let rest = changes.split_off(changes.len().min(RELEASE_BATCH_OBJECTS));
@@ -161,6 +211,42 @@ impl Node {
         self.forget_withdrawals(judge, batch).await
     }
 
+    /// Accounts for what a batch takes the place of, and takes it out of the queue. Answers what
+    /// the channel shows under each of those ids.
+    async fn replace(
+        &self,
+        judge: &Judge,
+        who: &str,
+        batch: &[&Journey],
+    ) -> Result<HashMap<Id, Vec<Record>>, NodeError> {
+        let replaced = batch.iter().flat_map(|one| &one.form.replaces);
+        let ids: BTreeSet<Id> = replaced.cloned().collect();
+        let ids: Vec<Id> = ids.into_iter().collect();
+        let mut gone: HashMap<Id, Vec<Record>> = HashMap::new();
+        if ids.is_empty() {
+            return Ok(gone);
+        }
+        let record = AuditRecord {
+            what: "withdraw".into(),
+            who: who.to_owned(),
+            channel: judge.name.clone(),
+            why: match judge.channel.hides() {
+                true => "another form takes its place when the window ends".into(),
+                false => "another form takes its place".into(),
+            },
+            policy: self.policy_words(&judge.channel),
+            ..self.record()
+        };
+        let listed: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        self.audit(with_objects(&record, &listed)).await?;
+        self.unqueue(&judge.name, &ids).await?;
+        let own = judge.own.clone();
+        for record in self.read(move |store| store.brought(&own, &ids)).await? {
+            gone.entry(record.id.clone()).or_default().push(record);
+        }
+        Ok(gone)
+    }
+
     /// Makes forms and the links to them durable; answers where each form is.
     async fn keep_forms(
         &self,
@@ -168,11 +254,16 @@ impl Node {
         batch: &[&Journey],
     ) -> Result<HashMap<Hash, Seq>, NodeError> {
         let mut by_label: BTreeMap<&str, Vec<model::Object>> = BTreeMap::new();
-        let mut links = Vec::new();
+        // Of two versions of one original the later one's link has the forms of both.
+        let mut links = BTreeMap::new();
         for one in batch {
             if let Some(link) = &one.form.link {
+                for id in link.ids() {
+                    let original = one.record.id.to_string().into_bytes();
+                    links.insert(original_key(&judge.name, &id), Some(original));
+                }
                 let key = link_key(&judge.name, &one.record.id);
-                links.push((key, Some(to_json(link)?)));
+                links.insert(key, Some(to_json(link)?));
                 let objects = by_label.entry(&one.label).or_default();
                 objects.extend(one.form.objects.iter().cloned());
             }
@@ -207,23 +298,10 @@ impl Node {
             }
         }
         if !links.is_empty() {
-            links.push((forms_key(&judge.name), Some(Vec::new())));
-            self.put_all(links).await?;
+            links.insert(forms_key(&judge.name), Some(Vec::new()));
+            self.put_all(links.into_iter().collect()).await?;
         }
         Ok(places)
-    }
-
-    /// The withdrawals of everything that the channel shows under an id.
-    async fn taking_back(&self, judge: &Judge, id: &Id) -> Result<Vec<Change>, NodeError> {
-        let (own, ids) = (judge.own.clone(), vec![id.clone()]);
-        let shown = self.read(move |store| store.brought(&own, &ids)).await?;
-        shown
-            .iter()
-            .map(|record| {
-                let label = &record.assigned;
-                self.change(&judge.channel, Action::Withdraw, record, label, None)
-            })
-            .collect()
     }
 
     /// What was named and released again is withdrawn no longer.
@@ -295,28 +373,52 @@ impl Journey {
 }
 
 /// Accord version and national policy, as the audit log and what waits name them.
-fn policy_words(channel: &Channel, policy: &InForce) -> String {
+pub(super) fn policy_words(channel: &Channel, policy: &InForce) -> String {
     format!("{}; national {}", channel.policy(), policy.version())
 }
 
-/// The setting of an object that waits for its window.
-fn wait_for(
-    judge: &Judge,
-    one: &Journey,
-    leaving: &Leaving,
-    due: model::Timestamp,
-) -> Result<(String, Option<Vec<u8>>), NodeError> {
-    let waiting = Waiting {
-        object: leaving.object,
-        id: leaving.id.to_string(),
-        modified: leaving.version.map(|version| version.to_string()),
-        kind: leaving.id.type_name().to_owned(),
-        label: one.label.to_string(),
-        due: i64::try_from(due.unix_nanos() / 1_000).unwrap_or(i64::MAX),
-        policy: policy_words(&judge.channel, &judge.policy),
-    };
-    let key = queue::key(&judge.name, &leaving.hash);
-    Ok((key, Some(to_json(&waiting)?)))
+/// What has one reason, for one audit record.
+struct Group<'a> {
+    outcome: ReleaseOutcome,
+    proposal: Option<&'a str>,
+    why: Vec<&'a str>,
+    rules: Vec<&'a String>,
+    ids: Vec<String>,
+}
+
+impl<'a> Group<'a> {
+    fn of(one: &'a Journey) -> Group<'a> {
+        let mut group = Group {
+            outcome: one.outcome,
+            proposal: one.proposal.as_deref(),
+            why: Vec::new(),
+            rules: Vec::new(),
+            ids: Vec::new(),
+        };
+        group.count_in(one);
+        group
+    }
+
+    fn has(&self, one: &Journey, fresh: &BTreeSet<String>) -> bool {
+        self.outcome == one.outcome
+            && self.proposal == one.proposal.as_deref()
+            && (self.proposal.is_some_and(|name| fresh.contains(name))
+                || self.why == *one.why && self.rules.iter().copied().eq(one.rules.iter()))
+    }
+
+    fn count_in(&mut self, one: &'a Journey) {
+        for why in one.why.iter().map(String::as_str) {
+            if !self.why.contains(&why) {
+                self.why.push(why);
+            }
+        }
+        for rule in one.rules.iter() {
+            if !self.rules.contains(&rule) {
+                self.rules.push(rule);
+            }
+        }
+        self.ids.push(one.record.id.to_string());
+    }
 }
 
 /// A setting's value.

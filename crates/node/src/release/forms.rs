@@ -3,7 +3,8 @@
 //! A form has an id of its own, derived with this node's secret from the original's, the channel
 //! and the redaction profiles: the same for every revision, and of no use to anybody who wants to
 //! know what it stands for. The node keeps the link (settings `form/<channel>/<original id>`), so
-//! that revisions and withdrawals of the original follow to what was released of it.
+//! that revisions and withdrawals of the original follow to what was released of it, and the way
+//! back (`formof/<channel>/<form id>`), so that a form may be named for the original.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -13,11 +14,14 @@ use policy::{
     Change as Redaction, Finding, LeakRules, Names, Profile, Profiles, RefState, Scrub, derived_id,
 };
 use serde::{Deserialize, Serialize};
-use store::{Collection, Command, LogName, Record, Seq, Store, StoreError};
+use store::{Command, Record, Seq, Store, StoreError};
 
 use crate::accords::Channel;
 use crate::error::NodeError;
 use crate::keys::random;
+use crate::limits::FORMER_FORMS_MAX;
+
+use super::known::{Known, forms_key, is_public};
 
 /// What was released of one original in one channel, in a form of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,9 @@ pub(crate) struct Link {
     pub(crate) profiles: BTreeSet<String>,
     /// The forms: one, or several when a report was split.
     pub(crate) forms: Vec<LinkedForm>,
+    /// The ids of what left, or was about to, in other forms before, and may not be taken back yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) former: Vec<String>,
     /// `modified` of the form that the newest *earlier* revision had.
     pub(crate) before: Option<Timestamp>,
     /// The channel that brought the original, where this node publishes for others.
@@ -46,6 +53,16 @@ pub(crate) struct LinkedForm {
     pub(crate) hash: String,
     /// Its `modified`.
     pub(crate) modified: Option<Timestamp>,
+}
+
+impl Link {
+    /// The ids of all forms, former ones as well.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
+        let forms = self.forms.iter().map(|form| &form.id);
+        forms
+            .chain(&self.former)
+            .filter_map(|id| Id::parse(id).ok())
+    }
 }
 
 /// The setting of a link.
@@ -66,6 +83,33 @@ pub(crate) fn link(store: &Store, channel: &str, id: &Id) -> Result<Option<Link>
             problem: error.to_string(),
         }),
     }
+}
+
+/// The setting that leads from a form back to its original.
+pub(crate) fn original_key(channel: &str, form: &Id) -> String {
+    format!("formof/{channel}/{form}")
+}
+
+/// What each of these ids stands for in a channel: the original, where it is the id of a form that
+/// left there or was about to, and otherwise itself.
+pub(crate) fn originals(store: &Store, channel: &str, ids: Vec<Id>) -> Result<Vec<Id>, StoreError> {
+    if store.get(&forms_key(channel))?.is_none() {
+        return Ok(ids);
+    }
+    let original = |id: Id| {
+        let key = original_key(channel, &id);
+        let Some(value) = store.get(&key)? else {
+            return Ok(id);
+        };
+        let original = std::str::from_utf8(&value).ok();
+        original
+            .and_then(|id| Id::parse(id).ok())
+            .ok_or_else(|| StoreError::Corrupt {
+                place: format!("the setting {key}"),
+                problem: "it names no object".to_owned(),
+            })
+    };
+    ids.into_iter().map(original).collect()
 }
 
 /// The secret from which the ids of outgoing forms are derived, made at the first start. It is a
@@ -115,7 +159,8 @@ pub(crate) struct Form {
     pub(crate) findings: Vec<Finding>,
     /// How the private link will look, where there is a form.
     pub(crate) link: Option<Link>,
-    /// Ids that the channel shows of this original and that this release takes the place of.
+    /// Ids under which the channel shows this original, or is about to, and that this release takes
+    /// the place of.
     pub(crate) replaces: Vec<Id>,
 }
 
@@ -158,11 +203,16 @@ impl Shape<'_> {
             match built {
                 Err(why) => return Ok(Err(why)),
                 Ok((objects, changes)) => {
+                    let former = match former(known, earlier.as_ref(), &objects)? {
+                        Ok(former) => former,
+                        Err(why) => return Ok(Err(why)),
+                    };
                     form.link = Some(Link {
                         original: record.hash.to_string(),
                         version: record.version,
                         profiles: redact.clone(),
                         forms: objects.iter().map(LinkedForm::of).collect(),
+                        former,
                         before: names.before,
                         inbox: record
                             .log
@@ -267,11 +317,6 @@ impl Shape<'_> {
     }
 }
 
-/// Whether everybody has this object without being given it: STIX's own TLP markings.
-fn is_public(id: &Id) -> bool {
-    model::tlp_of_marking(id).is_some()
-}
-
 /// A time rounded down to whole minutes of a number.
 pub(crate) fn floor(at: Timestamp, minutes: u32) -> Timestamp {
     let step = i128::from(minutes.max(1)) * 60_000_000_000;
@@ -299,18 +344,36 @@ fn before(earlier: Option<&Link>, record: &Record) -> Option<Timestamp> {
     newest.max(earlier.before)
 }
 
-/// What the channel shows of the original under ids that the new release no longer uses.
+/// The ids of earlier forms that are none of the new ones; the error is in words.
+fn former(
+    known: &Known<'_>,
+    earlier: Option<&Link>,
+    objects: &[Object],
+) -> Result<Result<Vec<String>, String>, StoreError> {
+    let mut ids: Vec<Id> = earlier.into_iter().flat_map(Link::ids).collect();
+    ids.retain(|id| objects.iter().all(|object| object.id() != id));
+    if ids.len() > FORMER_FORMS_MAX {
+        // Of what has been taken back since, nothing is left to be found.
+        ids = known.there(ids)?;
+    }
+    if ids.len() > FORMER_FORMS_MAX {
+        return Ok(Err(format!(
+            "the channel shows it in more than {FORMER_FORMS_MAX} other forms; \
+             withdraw it there before it is released in one more"
+        )));
+    }
+    Ok(Ok(ids.iter().map(ToString::to_string).collect()))
+}
+
+/// What is there of the original under ids that the new release no longer uses.
 fn replaced(
     known: &Known<'_>,
     original: &Id,
     earlier: Option<&Link>,
     form: &Form,
 ) -> Result<Vec<Id>, StoreError> {
-    let mut ids: Vec<Id> = Vec::new();
-    for form in earlier.iter().flat_map(|link| &link.forms) {
-        ids.extend(Id::parse(&form.id).ok());
-    }
-    if form.link.is_some() && known.own_shows(original)? {
+    let mut ids: Vec<Id> = earlier.into_iter().flat_map(Link::ids).collect();
+    if form.link.is_some() {
         ids.push(original.clone());
     }
     let stays = |id: &Id| match &form.link {
@@ -318,98 +381,7 @@ fn replaced(
         None => id == original,
     };
     ids.retain(|id| !stays(id));
-    Ok(ids)
-}
-
-/// What is known about references, for one batch.
-pub(crate) struct Known<'a> {
-    store: &'a Store,
-    channel: &'a str,
-    own: &'a LogName,
-    /// Whether anything ever left in a form of its own here.
-    forms: bool,
-    links: RefCell<HashMap<Id, Option<Link>>>,
-    states: RefCell<HashMap<Id, RefState>>,
-    /// What this batch releases as it is.
-    going: RefCell<HashSet<Id>>,
-}
-
-/// The setting that says that a channel has links.
-pub(crate) fn forms_key(channel: &str) -> String {
-    format!("forms/{channel}")
-}
-
-impl<'a> Known<'a> {
-    pub(crate) fn new(
-        store: &'a Store,
-        channel: &'a str,
-        own: &'a LogName,
-    ) -> Result<Known<'a>, StoreError> {
-        Ok(Known {
-            store,
-            channel,
-            own,
-            forms: store.get(&forms_key(channel))?.is_some(),
-            links: RefCell::default(),
-            states: RefCell::default(),
-            going: RefCell::default(),
-        })
-    }
-
-    /// The link of an original, those of this batch included.
-    pub(crate) fn link(&self, id: &Id) -> Result<Option<Link>, StoreError> {
-        if let Some(known) = self.links.borrow().get(id) {
-            return Ok(known.clone());
-        }
-        let found = match self.forms {
-            true => link(self.store, self.channel, id)?,
-            false => None,
-        };
-        self.links.borrow_mut().insert(id.clone(), found.clone());
-        Ok(found)
-    }
-
-    /// Counts in what this batch is about to release.
-    pub(crate) fn goes(&self, id: &Id, form: &Form) {
-        match &form.link {
-            Some(link) => drop(
-                self.links
-                    .borrow_mut()
-                    .insert(id.clone(), Some(link.clone())),
-            ),
-            None => drop(self.going.borrow_mut().insert(id.clone())),
-        }
-        self.states.borrow_mut().remove(id);
-    }
-
-    fn own_shows(&self, id: &Id) -> Result<bool, StoreError> {
-        Ok(!self
-            .store
-            .brought(self.own, std::slice::from_ref(id))?
-            .is_empty())
-    }
-
-    /// Whether the channel's members have an object under this id.
-    pub(crate) fn state(&self, id: &Id) -> Result<RefState, StoreError> {
-        if self.going.borrow().contains(id) || is_public(id) {
-            return Ok(RefState::Released);
-        }
-        if let Some(known) = self.states.borrow().get(id) {
-            return Ok(*known);
-        }
-        let collection = self.own.collection();
-        let state = if self.store.latest(&collection, id)?.is_some() {
-            RefState::Released
-        } else if self.store.latest(&Collection::National, id)?.is_some()
-            || self.store.latest(&Collection::Forms, id)?.is_some()
-        {
-            RefState::Unreleased
-        } else {
-            RefState::Unknown
-        };
-        self.states.borrow_mut().insert(id.clone(), state);
-        Ok(state)
-    }
+    known.there(ids)
 }
 
 /// How originals are called outside.

@@ -20,9 +20,11 @@ use crate::admin::types::ReleaseOutcome;
 use crate::limits::COMPANION_ROUNDS_MAX;
 use crate::policies::InForce;
 
+use super::carry::sorted;
 use super::companions;
 use super::effective::{CONTAINERS, Effective, Finder};
-use super::forms::{Form, Known, Shape};
+use super::forms::{Form, Shape};
+use super::known::Known;
 use super::select::Named;
 use super::{queue, withdrawn_key};
 
@@ -77,6 +79,9 @@ pub(crate) struct Judge {
     pub(crate) key: [u8; 32],
     /// The identity that stands for this member where sources are hidden.
     pub(crate) member: Id,
+    /// Whether all of it leaves or nothing does, and nothing else along with it: a proposal's
+    /// objects, decided about once more.
+    pub(crate) together: bool,
 }
 
 /// What the label and the policy say, the same for all objects of a class.
@@ -118,7 +123,7 @@ impl Judge {
         }
         let mut bodies = self.bodies(store, &open)?;
         // What comes along is judged like anything else.
-        let companions = if self.channel.hides() {
+        let companions = if self.channel.hides() || self.together {
             Vec::new()
         } else {
             let present: HashSet<&Id> = open.iter().map(|(record, _, _)| &record.id).collect();
@@ -134,12 +139,15 @@ impl Judge {
         bodies.extend(self.bodies(store, along)?);
         // In this order a partner that has an object has its markings and its author already, and
         // what an object names is known to leave before the object is looked at.
-        open.sort_by_key(|(record, _, _)| match record.id.type_name() {
-            "marking-definition" => 0,
-            "identity" => 1,
-            "relationship" | "sighting" => 3,
-            kind if CONTAINERS.contains(&kind) => 4,
-            _ => 2,
+        open.sort_by_key(|(record, _, companion)| {
+            let rank = match record.id.type_name() {
+                "marking-definition" => 0,
+                "identity" => 1,
+                "relationship" | "sighting" => 3,
+                kind if CONTAINERS.contains(&kind) => 4,
+                _ => 2,
+            };
+            (rank, !companion)
         });
         let shown = self.shown(store, &open)?;
         let known = Known::new(store, &self.name, &self.own)?;
@@ -241,6 +249,10 @@ impl Judge {
         (redact, out): (&BTreeSet<String>, &Label),
     ) -> Result<Journey, StoreError> {
         let as_is = shape.leaves_as_is(redact);
+        known.asks_for(match self.together {
+            true => Vec::new(),
+            false => sorted(&journey.needs),
+        });
         if as_is && shown.contains(&journey.record.hash) {
             known.goes(&journey.record.id, &journey.form);
             journey.end(
@@ -272,7 +284,7 @@ impl Judge {
             journey.end(ReleaseOutcome::Refused, &why);
             return Ok(journey);
         }
-        if !as_is && self.has_left(store, &journey.form)? {
+        if !as_is && journey.form.replaces.is_empty() && self.has_left(store, &journey.form)? {
             known.goes(&journey.record.id, &journey.form);
             journey.end(
                 ReleaseOutcome::Already,
@@ -281,11 +293,14 @@ impl Judge {
             return Ok(journey);
         }
         journey.look_at_findings();
-        if matches!(
-            journey.outcome,
-            ReleaseOutcome::Released | ReleaseOutcome::Proposed
-        ) {
-            known.goes(&journey.record.id, &journey.form);
+        match journey.outcome {
+            ReleaseOutcome::Proposed if !self.together => {
+                known.is_proposed(&journey.record.id, &journey.form);
+            }
+            ReleaseOutcome::Released | ReleaseOutcome::Proposed => {
+                known.goes(&journey.record.id, &journey.form);
+            }
+            _ => {}
         }
         if journey.outcome == ReleaseOutcome::Released && self.channel.hides() {
             journey.outcome = ReleaseOutcome::Queued;

@@ -1,9 +1,11 @@
 //! Channels that hide sources (I7): what is released waits for the end of a window, and everything
-//! of a window leaves at once, in random order and under one rounded time.
+//! of a window leaves at once, in random order and under one rounded time. What it takes the place
+//! of is withdrawn with it: to withdraw that at once would tell which of the window is its revision.
 //!
-//! A waiting object is a setting (`queue/<channel>/<hash>`), so it survives a crash; it goes when
-//! its entry is durable, and an entry that is there already is not written twice. What an accord
-//! no longer allows when the window ends stays here, with an audit record.
+//! A waiting object is a setting (`queue/<channel>/<hash>`, `queue/<channel>/back-<hash>` for one
+//! that is to be withdrawn), so it survives a crash; it goes when its entry is durable, and an
+//! entry that is there already is not written twice. What an accord no longer allows when the
+//! window ends stays here, with an audit record.
 
 use std::collections::HashMap;
 
@@ -11,7 +13,7 @@ use log::{Action, Entry};
 use model::{Hash, Id, Label, Timestamp};
 use policy::{Subject, releasable};
 use serde::{Deserialize, Serialize};
-use store::{Change, Seq};
+use store::{Change, LogName, Record, Seq};
 
 use crate::accords::Channel;
 use crate::admin::types::AuditRecord;
@@ -20,9 +22,15 @@ use crate::keys::random;
 use crate::limits::RELEASE_BATCH_OBJECTS;
 use crate::node::Node;
 
-use super::forms::floor;
+use super::Setting;
+use super::carry::{policy_words, to_json};
+use super::forms::{Leaving, floor};
+use super::journey::Judge;
 
 const PREFIX: &str = "queue/";
+
+/// What stands before the hash of what is to be withdrawn.
+const BACK: &str = "back-";
 
 /// One object that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +50,63 @@ pub(super) struct Waiting {
     /// The accord and the national policy under which it was decided.
     #[serde(default)]
     pub(super) policy: String,
+    /// Whether it is shown and waits to be withdrawn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) back: bool,
+}
+
+impl Waiting {
+    /// Something that is to leave.
+    pub(super) fn to_leave(
+        judge: &Judge,
+        label: &str,
+        leaving: &Leaving,
+        due: Timestamp,
+    ) -> Waiting {
+        Waiting {
+            object: leaving.object,
+            id: leaving.id.to_string(),
+            modified: leaving.version.map(|version| version.to_string()),
+            kind: leaving.id.type_name().to_owned(),
+            label: label.to_owned(),
+            due: i64::try_from(due.unix_nanos() / 1_000).unwrap_or(i64::MAX),
+            policy: policy_words(&judge.channel, &judge.policy),
+            back: false,
+        }
+    }
+
+    /// Something that is shown and is to be withdrawn, with its setting.
+    pub(super) fn to_go(judge: &Judge, record: &Record, due: Timestamp) -> (String, Waiting) {
+        let leaving = Leaving {
+            object: record.object,
+            id: record.id.clone(),
+            version: record.version,
+            hash: record.hash,
+        };
+        let waiting = Waiting {
+            back: true,
+            ..Waiting::to_leave(judge, &record.assigned, &leaving, due)
+        };
+        (back_key(&judge.name, &record.hash), waiting)
+    }
+}
+
+/// Waiting objects as the store takes them.
+pub(super) fn settings(waiting: Vec<(String, Waiting)>) -> Result<Vec<Setting>, NodeError> {
+    let settings = waiting.into_iter();
+    settings
+        .map(|(key, waiting)| Ok((key, Some(to_json(&waiting)?))))
+        .collect()
 }
 
 /// The setting of a waiting object.
 pub(crate) fn key(channel: &str, hash: &Hash) -> String {
     format!("{PREFIX}{channel}/{hash}")
+}
+
+/// The setting of a shown object that is to be withdrawn.
+pub(super) fn back_key(channel: &str, hash: &Hash) -> String {
+    format!("{PREFIX}{channel}/{BACK}{hash}")
 }
 
 /// The settings of all that wait for a channel.
@@ -61,10 +121,10 @@ pub(super) fn window_end(now: Timestamp, minutes: u32) -> Timestamp {
     Timestamp::from_unix_nanos(start.unix_nanos() + step)
 }
 
-/// The id of a waiting object, if its setting can be read.
+/// The id of an object that waits to leave, if its setting can be read.
 pub(super) fn id_of(value: &[u8]) -> Option<String> {
     let waiting: Waiting = serde_json::from_slice(value).ok()?;
-    Some(waiting.id)
+    (!waiting.back).then_some(waiting.id)
 }
 
 impl Node {
@@ -113,7 +173,17 @@ impl Node {
         let mut keys = Vec::with_capacity(waiting.len());
         let mut changes = Vec::with_capacity(waiting.len());
         let time = channel.rounded(self.now());
+        let own = channel.log(&self.config().code);
+        let mut shown = self.to_go(&own, &waiting).await?;
         for (key, waiting) in waiting {
+            if waiting.back {
+                if let Some(record) = shown.remove(&key) {
+                    let (action, label) = (Action::Withdraw, &record.assigned);
+                    changes.push(self.change(&channel, action, &record, label, None)?);
+                }
+                keys.push(key);
+                continue;
+            }
             let hash: Option<Hash> = key.rsplit('/').next().and_then(|hash| hash.parse().ok());
             match (hash, self.still_allowed(&channel, &waiting)) {
                 (Some(hash), None) => changes.push(Change {
@@ -146,14 +216,12 @@ impl Node {
             }
             keys.push(key);
         }
-        let (own, signer) = (
-            channel.log(&self.config().code),
-            self.channel_signer(&channel)?,
-        );
+        let signer = self.channel_signer(&channel)?;
         let mut left = 0;
         while !changes.is_empty() {
             let rest = changes.split_off(changes.len().min(RELEASE_BATCH_OBJECTS));
-            let count = changes.len();
+            let leaving = |change: &&Change| change.object.is_some();
+            let count = changes.iter().filter(leaving).count();
             let already = self.append(&own, changes, &signer).await?;
             left += count - already.min(count);
             changes = rest;
@@ -161,6 +229,27 @@ impl Node {
         self.metrics().released("released", left);
         self.remember(keys, None).await?;
         Ok(left)
+    }
+
+    /// What is still shown of what waits to be withdrawn, by its setting.
+    async fn to_go(
+        &self,
+        own: &LogName,
+        waiting: &[(String, Waiting)],
+    ) -> Result<HashMap<String, Record>, NodeError> {
+        let ids: Vec<Id> = waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.back)
+            .filter_map(|(_, waiting)| Id::parse(&waiting.id).ok())
+            .collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let name = format!("{}/{}", own.accord, own.channel);
+        let own = own.clone();
+        let shown = self.read(move |store| store.brought(&own, &ids)).await?;
+        let by_key = |record: Record| (back_key(&name, &record.hash), record);
+        Ok(shown.into_iter().map(by_key).collect())
     }
 
     /// Why what was permitted when it began to wait is no longer: another accord version or policy
@@ -188,7 +277,7 @@ impl Node {
         Some(reasons.join("; "))
     }
 
-    /// Takes out of the queue what waits under these ids; answers how many objects that were.
+    /// Takes out of the queue what waits under these ids; answers how many objects were to leave.
     pub(super) async fn unqueue(&self, channel: &str, ids: &[Id]) -> Result<usize, NodeError> {
         let prefix = keys_of(channel);
         let waiting = self.read(move |store| store.scan(&prefix)).await?;
@@ -196,12 +285,11 @@ impl Node {
             serde_json::from_slice::<Waiting>(value)
                 .is_ok_and(|waiting| ids.iter().any(|id| id.as_str() == waiting.id))
         };
-        let keys: Vec<String> = waiting
-            .into_iter()
-            .filter(|(_, value)| named(value))
-            .map(|(key, _)| key)
-            .collect();
-        let count = keys.len();
+        let waiting = waiting.into_iter().filter(|(_, value)| named(value));
+        let (keys, leaving): (Vec<String>, Vec<bool>) = waiting
+            .map(|(key, value)| (key, id_of(&value).is_some()))
+            .unzip();
+        let count = leaving.into_iter().filter(|leaves| *leaves).count();
         self.remember(keys, None).await?;
         Ok(count)
     }

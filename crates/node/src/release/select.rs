@@ -48,6 +48,17 @@ impl Named {
 }
 
 impl Selected {
+    /// The same with every id looked up: what it stands for.
+    pub(super) fn standing_for(
+        mut self,
+        of: impl FnOnce(Vec<Id>) -> Result<Vec<Id>, StoreError>,
+    ) -> Result<Selected, StoreError> {
+        self.ids = of(self.ids)?;
+        self.ids.sort();
+        self.ids.dedup();
+        Ok(self)
+    }
+
     /// What is named one by one.
     pub(super) fn named(&self) -> Named {
         Named {

@@ -18,7 +18,7 @@ use crate::error::NodeError;
 use crate::limits::{RELEASE_BATCH_OBJECTS, SELECTION_ITEMS_MAX};
 use crate::node::Node;
 
-use super::forms::link;
+use super::forms::{link, originals};
 use super::journey::Asker;
 use super::{person, queue, withdrawn_key};
 
@@ -97,11 +97,13 @@ impl Node {
         let (of, wanted, channel_name) = (own.clone(), ids.to_vec(), name.clone());
         let found = self
             .read(move |store| {
-                let mut found = Vec::with_capacity(wanted.len());
-                for id in wanted {
-                    found.push(find(store, &channel_name, &of, id)?);
-                }
-                Ok(found)
+                let mut wanted = originals(store, &channel_name, wanted)?;
+                wanted.sort();
+                wanted.dedup();
+                let found = wanted.into_iter();
+                found
+                    .map(|id| find(store, &channel_name, &of, id))
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
         let waits = self.waits(&name).await?;
@@ -109,8 +111,10 @@ impl Node {
         let (mut shown, mut queued, mut marked) = (Vec::new(), Vec::new(), BTreeSet::new());
         // The originals too, so that whoever looks one up finds what became of it.
         let mut originals = Vec::new();
+        let mut named = Vec::new();
         for one in found {
             self.may_withdraw(&name, &one, asker, who).await?;
+            named.push(one.ids[0].clone());
             let queued_here = one.ids.iter().any(|id| waits.contains(id.as_str()));
             if one.shown.is_empty() && !queued_here {
                 taken.unknown.push(one.ids[0].to_string());
@@ -123,7 +127,7 @@ impl Node {
             marked.extend(one.ids.iter().map(|id| withdrawn_key(channel, id)));
             shown.extend(one.shown);
         }
-        self.void_proposals_of(&name, ids, "its object was withdrawn")
+        self.void_proposals_of(&name, &named, "its object was withdrawn")
             .await?;
         if marked.is_empty() {
             return Ok(taken);
@@ -237,16 +241,16 @@ struct Found {
 fn find(store: &Store, channel: &str, own: &LogName, id: Id) -> Result<Found, StoreError> {
     let mut ids = vec![id.clone()];
     if let Some(link) = link(store, channel, &id)? {
-        let forms = link
-            .forms
-            .iter()
-            .filter_map(|form| Id::parse(&form.id).ok());
-        ids.extend(forms);
+        ids.extend(link.ids());
     }
     // Also what a partner released first: this member's entry and its body are in its own log all
     // the same.
     let shown = store.brought(own, &ids)?;
-    let record = store.latest(&Collection::National, &id)?;
+    // What the nation does not have a partner put into an inbox.
+    let record = match store.latest(&Collection::National, &id)? {
+        Some(record) => Some(record),
+        None => store.told(&id)?.pop(),
+    };
     let record = record.as_ref().or(shown.first());
     let (label, about_person) = match record {
         Some(record) => (Label::clone(&*store.label(record)?), record.about_person),

@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod disk;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
