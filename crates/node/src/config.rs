@@ -19,6 +19,7 @@ pub use self::policy::Policy;
 use self::policy::RawPolicy;
 use crate::error::NodeError;
 use crate::limits::{ADD_BODY_BYTES_MAX, CONFIG_BYTES_MAX};
+pub use network::Network;
 use people::RawPeople;
 pub use people::{CertificateName, Certificates, Oidc, People};
 
@@ -523,6 +524,7 @@ impl RawRelease {
 }
 
 mod explain;
+mod network;
 mod people;
 mod policy;
 

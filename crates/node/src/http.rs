@@ -3,33 +3,57 @@
 //! The three servers (members, national, admin) differ in who may connect and what answers; how a
 //! connection is carried is the same for all and is here.
 
+#[cfg(test)]
+mod tests;
+mod traffic;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::service::Service;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 
 use crate::error::NodeError;
-use crate::limits::{HEADER_BYTES_MAX, HEADER_SECS_MAX, SHUTDOWN_SECS_MAX, STREAMS_MAX};
+use crate::limits::{
+    HEADER_BYTES_MAX, HEADER_SECS_MAX, RESETS_PENDING_MAX, SHUTDOWN_SECS_MAX, STREAMS_MAX,
+    TRAFFIC_LOOK_SECS,
+};
 use crate::node::stopped;
+use crate::problem::Fault;
+use traffic::{Pieces, Traffic, paced};
 
-/// Serves one connection until it ends or the node shuts down; then open requests get a while.
+/// Serves one connection until it ends, its client keeps the node waiting for too long (`traffic`)
+/// or the node shuts down; then open requests get a while.
 pub(crate) async fn serve<I, S>(io: I, service: S, mut shutdown: watch::Receiver<bool>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
     S::Future: Send + 'static,
 {
+    let traffic = Traffic::new();
+    let watched = traffic.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (turn, late) = (watched.begin(), Arc::new(AtomicBool::new(false)));
+        let answer = service.call(request.map(|body| paced(body, &late)));
+        async move {
+            let mut response = answer.await?;
+            if late.load(Ordering::Relaxed) && response.status().is_client_error() {
+                response = Fault::slow().into_response();
+            }
+            Ok::<_, Infallible>(response.map(|body| Body::new(Pieces::new(body, turn))))
+        }
+    });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -41,13 +65,26 @@ where
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEADER_BYTES_MAX as u32)
+        .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
+        .max_local_error_reset_streams(RESETS_PENDING_MAX)
         .keep_alive_interval(Duration::from_secs(HEADER_SECS_MAX))
         .keep_alive_timeout(Duration::from_secs(HEADER_SECS_MAX));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut look = tokio::time::interval(Duration::from_secs(TRAFFIC_LOOK_SECS));
     // How a connection ends is its client's affair; nothing of ours depends on it.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = stopped(&mut shutdown) => {}
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = stopped(&mut shutdown) => break,
+            _ = look.tick() => {
+                if traffic.is_stalled() {
+                    return;
+                }
+                if traffic.is_idle() {
+                    break;
+                }
+            }
+        }
     }
     connection.as_mut().graceful_shutdown();
     drop(tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECS_MAX), connection).await);

@@ -24,8 +24,13 @@ pub const ADMIN_PAGE_MAX: usize = 1_000;
 /// Objects of one page of `GET /objects` unless asked otherwise.
 pub const ADMIN_PAGE_DEFAULT: usize = 100;
 
-/// LIMIT: large bodies that are read at one time; each may take `ADD_PLAIN_BYTES_MAX` of memory.
+/// LIMIT: bodies that are unpacked and stored at one time; each may take `ADD_PLAIN_BYTES_MAX` of
+/// memory.
 pub const ADDS_AT_ONCE_MAX: usize = 1;
+
+/// LIMIT: bytes of such bodies, as sent, that are being received or wait for their turn. One of the
+/// largest and as much again in small ones; whoever does not fit is asked to come back.
+pub const ADD_BYTES_HELD_MAX: usize = 2 * ADD_BODY_BYTES_MAX;
 
 /// LIMIT: objects given to the store in one command; its group commit joins several.
 pub const ADD_BATCH_OBJECTS: usize = 1_000;
@@ -108,8 +113,32 @@ pub const HANDSHAKES_MAX: usize = 512;
 /// partners may share an address; and one address must not take all of them.
 pub const HANDSHAKES_EACH_MAX: usize = 128;
 
-/// LIMIT: connections of national tools at one time.
+/// LIMIT: connections of national tools and people at one time, each some 30 kB and a descriptor.
+/// Further ones are answered 503 and closed.
 pub const NATIONAL_CONNECTIONS_MAX: usize = 1_024;
+
+/// LIMIT: of them, from one address (an IPv6 network of 64 bits counts as one): more than a SIEM
+/// with all its workers opens, and an eighth of all. Trusted proxies are exempt.
+pub const NATIONAL_CONNECTIONS_EACH_MAX: usize = 128;
+
+/// LIMIT: requests of one address in hand at one time, also those whose client has gone away. It
+/// counts where connections do not: many streams on one connection, many clients behind a proxy.
+pub const NATIONAL_REQUESTS_EACH_MAX: usize = 256;
+
+/// LIMIT: clients that are being told that there is no place for them; further ones are not told.
+pub const REFUSALS_AT_ONCE_MAX: usize = 64;
+
+/// LIMIT: seconds for telling them.
+pub const REFUSAL_SECS_MAX: u64 = 1;
+
+/// LIMIT: addresses in an `X-Forwarded-For` chain that are looked at; one per proxy on the way.
+pub const FORWARDED_MAX: usize = 16;
+
+/// LIMIT: trusted proxies that the configuration may name.
+pub const PROXIES_MAX: usize = 64;
+
+/// Files and sockets that the process asks the system for: all connections, and the store's files.
+pub const FILES_WANTED: u64 = 8_192;
 
 /// LIMIT: connections of the operator at one time.
 pub const ADMIN_CONNECTIONS_MAX: usize = 32;
@@ -123,8 +152,26 @@ pub const CONSOLE_BODY_BYTES_MAX: usize = 64 << 10;
 /// LIMIT: HTTP/2 requests open at one time on one connection.
 pub const STREAMS_MAX: u32 = 64;
 
-/// LIMIT: seconds for the headers of a request.
+/// LIMIT: HTTP/2 requests that a client has taken back and that wait to be dropped; past it the
+/// connection ends (what floods of resets count on).
+pub const RESETS_PENDING_MAX: usize = 64;
+
+/// LIMIT: seconds for the headers of a request; for the first one of a connection, for everything
+/// before them too. An HTTP/1 connection without a request is closed after as long.
 pub const HEADER_SECS_MAX: u64 = 15;
+
+/// LIMIT: seconds without a request after which an HTTP/2 connection is closed.
+pub const CONNECTION_IDLE_SECS_MAX: u64 = 120;
+
+/// LIMIT: seconds that a client may make the node wait for the next `PACE_BYTES` of a request's
+/// body, or let as much of an answer lie: 1,100 bytes a second, what a link of 9600 bit/s carries.
+pub const PACE_SECS_MAX: u64 = 60;
+
+/// The bytes of that.
+pub const PACE_BYTES: usize = 64 << 10;
+
+/// Seconds between looks at whether a connection's client keeps the pace.
+pub const TRAFFIC_LOOK_SECS: u64 = 5;
 
 /// LIMIT: bytes of the request header buffer of one connection.
 pub const HEADER_BYTES_MAX: usize = 32 << 10;

@@ -26,7 +26,6 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use log::cosign;
 use log::{Kind, Note, SignatureLine, TilePath};
@@ -154,7 +153,7 @@ impl Doors {
     }
 }
 
-async fn answer(node: Arc<Node>, pin: Pin, request: Request<Incoming>) -> Response {
+async fn answer(node: Arc<Node>, pin: Pin, request: Request<Body>) -> Response {
     // An accord may have dropped the caller since it connected.
     let response = match node.pins().member(&pin) {
         Some(code) => {
@@ -200,7 +199,7 @@ impl Caller {
 async fn route(
     node: &Arc<Node>,
     caller: &Caller,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Result<Response, Fault> {
     let path = request.uri().path().to_owned();
     if path == "/events" {
@@ -254,7 +253,7 @@ fn readable(node: &Node, caller: &Caller, accord: &str, channel: &str) -> Option
     reads.then_some(channel)
 }
 
-fn only(request: &Request<Incoming>, method: &Method) -> Result<(), Fault> {
+fn only(request: &Request<Body>, method: &Method) -> Result<(), Fault> {
     if request.method() == method {
         Ok(())
     } else {
@@ -320,7 +319,7 @@ async fn cosignatures(
     node: &Node,
     caller: &Caller,
     channel: &Channel,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Result<Response, Fault> {
     let body = body(request, COSIGNATURES_BYTES_MAX).await?;
     let text =
@@ -385,7 +384,7 @@ async fn cosignatures(
 }
 
 /// The request's body, of at most `max` bytes and in good time.
-pub(crate) async fn body(request: Request<Incoming>, max: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn body(request: Request<Body>, max: usize) -> Result<Bytes, Fault> {
     let body = Limited::new(request.into_body(), max).collect();
     let body = tokio::time::timeout(Duration::from_secs(HEADER_SECS_MAX), body)
         .await

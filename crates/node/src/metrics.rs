@@ -50,6 +50,7 @@ pub struct Metrics {
     reads: Family<Peer, Counter>,
     pulls: Family<Outcome, Counter>,
     connections: Family<Surface, Gauge>,
+    turned_away: Family<Surface, Counter>,
     sizes: Family<Log, Gauge>,
     refused_logs: Gauge,
     writable: Gauge,
@@ -80,6 +81,7 @@ impl Metrics {
             reads: Family::default(),
             pulls: Family::default(),
             connections: Family::default(),
+            turned_away: Family::default(),
             sizes: Family::default(),
             refused_logs: Gauge::default(),
             writable: Gauge::default(),
@@ -120,6 +122,11 @@ impl Metrics {
             "connections",
             "Open connections by surface",
             metrics.connections.clone(),
+        );
+        registry.register(
+            "connections_turned_away",
+            "Connections refused because too many were open, by surface",
+            metrics.turned_away.clone(),
         );
         registry.register(
             "log_entries",
@@ -184,6 +191,10 @@ impl Metrics {
         self.connections
             .get_or_create(&Surface { surface })
             .inc_by(change);
+    }
+
+    pub(crate) fn turned_away(&self, surface: &'static str) {
+        self.turned_away.get_or_create(&Surface { surface }).inc();
     }
 
     /// The metrics as text, with the present state of the store.

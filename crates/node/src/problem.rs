@@ -58,6 +58,25 @@ impl Fault {
         )
     }
 
+    pub(crate) fn slow() -> Fault {
+        Fault::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "slow",
+            "The request came too slowly",
+            "Send it again, over a faster link.",
+        )
+    }
+
+    /// For whoever asks for more than their share at one time.
+    pub(crate) fn crowded() -> Fault {
+        Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Too many requests at one time",
+            "Your address has too many requests open here: wait for their answers first.",
+        )
+    }
+
     pub(crate) fn too_large(max: usize) -> Fault {
         NodeError::TooLarge { max }.into()
     }

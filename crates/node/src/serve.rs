@@ -4,8 +4,10 @@
 //! `/readyz` and `/metrics` beside it; the operator speaks to the unix socket. A full disk closes
 //! none of them: reads go on, writes answer 503, `/readyz` and `/status` say so.
 
+mod files;
 mod host;
 mod national;
+mod source;
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -18,7 +20,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use store::{Command, Event};
 use tokio::net::{TcpListener, UnixListener};
@@ -95,6 +96,7 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
             .map(|at| at.to_string())
             .unwrap_or_default()
     };
+    files::allow();
     node.set_listening(address(&listeners.members), address(&listeners.national));
     let national_tls = national::tls(node.config())?;
     let console = console::router(&node)?;
@@ -238,9 +240,10 @@ async fn ready(State(node): State<Arc<Node>>) -> Response {
 async fn metrics(
     State(node): State<Arc<Node>>,
     Extension(source): Extension<Source>,
+    Extension(hop): Extension<source::Hop>,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    if !node.config().listen_national.ip().is_loopback()
+    if !source::is_at_home(node.config(), hop, &headers)
         && node
             .auth()
             .authenticate(headers.get(header::AUTHORIZATION), &source)
@@ -287,9 +290,7 @@ async fn operator(node: Arc<Node>, listener: UnixListener) -> Result<(), NodeErr
         let (shutdown, router) = (node.shutdown(), router.clone());
         tokio::spawn(async move {
             // The admin router counts its own answers, because it also runs without a socket.
-            let service = service_fn(move |request: Request<Incoming>| {
-                router.clone().oneshot(request.map(Body::new))
-            });
+            let service = service_fn(move |request: Request<Body>| router.clone().oneshot(request));
             http::serve(stream, service, shutdown).await;
             drop(place);
         });

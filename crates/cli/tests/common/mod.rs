@@ -237,6 +237,15 @@ impl Server {
         ask(&self.data.join("admin.sock"), method, path, body)
     }
 
+    /// Bytes of memory that the node has at this moment.
+    pub(crate) fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the node runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.expect("a number of kB") << 10
+    }
+
     /// Ends the node as a power cut would.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

@@ -1,7 +1,9 @@
 //! Objects in bulk: taking them in from files, and looking at what a collection holds.
 //!
 //! A body is read whole before anything is stored, because its JSON may turn out broken at the
-//! last byte and a refused input must change nothing (I5). One large body at a time is in memory.
+//! last byte and a refused input must change nothing (I5). All bodies that are being read have a
+//! common budget, and one at a time is unpacked and stored: the turn is taken by a body that is
+//! there, so that no client makes the others wait for it.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -9,13 +11,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as UrlQuery, State};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use http_body_util::BodyExt;
 use model::{Id, Label, Object, Timestamp};
 use policy::Duty;
 use serde::Deserialize;
 use store::{Collection, Outcome, Query, Record, Seq, StoreError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::persons;
 use super::types::{AddReport, AuditRecord, ObjectInfo, ObjectRefusal, ObjectsPage, ObjectsQuery};
@@ -23,19 +26,68 @@ use super::{As, Shared, query};
 use crate::auth::Scope;
 use crate::error::NodeError;
 use crate::limits::{
-    ADD_BATCH_OBJECTS, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX, ADMIN_PAGE_DEFAULT,
-    ADMIN_PAGE_MAX,
+    ADD_BATCH_OBJECTS, ADD_BYTES_HELD_MAX, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX,
+    ADMIN_PAGE_DEFAULT, ADMIN_PAGE_MAX,
 };
 use crate::node::{Node, blocking};
 use crate::problem::Fault;
 
-/// Lets one large body in at a time.
+/// What intake may take of the memory.
 #[derive(Clone)]
-pub(super) struct Turns(Arc<Semaphore>);
+pub(super) struct Turns {
+    /// Bodies that are unpacked and stored.
+    adds: Arc<Semaphore>,
+    /// Bytes of bodies that have come, in units of [`BUDGET_UNIT`].
+    bytes: Arc<Semaphore>,
+}
+
+/// Bytes that one permit of the budget stands for; a semaphore has no four billion permits.
+const BUDGET_UNIT: usize = 64 << 10;
 
 impl Turns {
     pub(super) fn new() -> Turns {
-        Turns(Arc::new(Semaphore::new(ADDS_AT_ONCE_MAX)))
+        Turns {
+            adds: Arc::new(Semaphore::new(ADDS_AT_ONCE_MAX)),
+            bytes: Arc::new(Semaphore::new(ADD_BYTES_HELD_MAX / BUDGET_UNIT)),
+        }
+    }
+
+    /// A whole body of at most `max` bytes, and its share of the budget.
+    async fn collect(
+        &self,
+        mut body: Body,
+        max: usize,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Fault> {
+        let mut bytes = Vec::new();
+        let mut share: Option<OwnedSemaphorePermit> = None;
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|error| Fault::request(format!("The body broke off: {error}.")))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let length = bytes.len() + data.len();
+            if length > max {
+                return Err(Fault::too_large(max));
+            }
+            let units = length.div_ceil(BUDGET_UNIT) - bytes.len().div_ceil(BUDGET_UNIT);
+            let more = u32::try_from(units).unwrap_or(u32::MAX);
+            let more = Arc::clone(&self.bytes).try_acquire_many_owned(more);
+            let more = more.map_err(|_| {
+                Fault::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "Too much is being taken in at this moment",
+                    "Send the body again when the others are through.",
+                )
+            })?;
+            match &mut share {
+                Some(share) => share.merge(more),
+                none => *none = Some(more),
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok((bytes, share))
     }
 }
 
@@ -49,7 +101,7 @@ pub(super) struct AddQuery {
 pub(super) async fn add(
     State(node): Shared,
     Extension(caller): As,
-    Extension(Turns(turns)): Extension<Turns>,
+    Extension(turns): Extension<Turns>,
     wanted: Result<UrlQuery<AddQuery>, QueryRejection>,
     body: Body,
 ) -> Result<Json<AddReport>, Fault> {
@@ -61,14 +113,15 @@ pub(super) async fn add(
             .map_err(|error| Fault::request(format!("{text:?} is not a label: {error}.")))?,
         None => node.intake_label(),
     };
+    let (body, _share) = turns.collect(body, node.config().limits.add_bytes).await?;
     // Closed only with the process; then nobody waits for the answer.
     let _turn = turns
+        .adds
         .acquire_owned()
         .await
         .map_err(|_| NodeError::Stopped {
             what: "the intake".into(),
         })?;
-    let body = collect(body, node.config().limits.add_bytes).await?;
     let mut parsed = blocking(move || parse(body)).await?;
     let objects = std::mem::take(&mut parsed.objects);
     let mut report = AddReport {
@@ -190,21 +243,6 @@ async fn held_under_less(
         Ok(found)
     })
     .await
-}
-
-async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|error| Fault::request(format!("The body broke off: {error}.")))?;
-        if let Ok(data) = frame.into_data() {
-            if bytes.len() + data.len() > max {
-                return Err(Fault::too_large(max));
-            }
-            bytes.extend_from_slice(&data);
-        }
-    }
-    Ok(bytes)
 }
 
 #[derive(Default)]

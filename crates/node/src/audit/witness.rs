@@ -15,10 +15,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::Request;
-use hyper::body::Incoming;
 use log::witness::{Refusal, judge};
 use log::{AddCheckpoint, Checkpoint, Evidence, LogKeys, Note, cosign};
 use model::Timestamp;
@@ -90,7 +90,7 @@ fn keys_of(node: &Node, caller: &Caller, origin: &str) -> Vec<LogKeys> {
 pub(crate) async fn add_checkpoint(
     node: &Arc<Node>,
     caller: &Caller,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Result<Response, Fault> {
     let body = members::body(request, ADD_CHECKPOINT_BYTES_MAX).await?;
     let asked = match AddCheckpoint::parse(&body) {

@@ -13,7 +13,7 @@ use model::Tlp;
 use policy::Duty;
 use serde::{Deserialize, Serialize};
 
-use super::duties;
+use super::{AuthError, duties};
 
 /// The name under which the unix socket acts.
 pub const SOCKET_NAME: &str = "operator";
@@ -195,6 +195,19 @@ impl Caller {
     /// Whether a person has proved to be this user; the socket proves nobody.
     pub fn proven(&self) -> bool {
         self.proof != Proof::Socket
+    }
+
+    /// Goes on unless this is a token that would end ways in of its own user: one that was stolen
+    /// must not lock its owner out, nor end the tokens that its owner would replace it with.
+    pub(super) fn require_person(&self, of: &str) -> Result<(), AuthError> {
+        if self.proof == Proof::Token && self.name == of {
+            return Err(AuthError::NotTheirs {
+                why:
+                    "A token ends no tokens and no sessions: sign in with your password or passkey."
+                        .into(),
+            });
+        }
+        Ok(())
     }
 
     /// Goes on only with this duty.

@@ -3,7 +3,8 @@
 //! Failures are counted for each user and place together, for each user over places that this user
 //! never signed in from, and for each place. Past a few, the next attempt has to wait, longer each
 //! time up to a bound; an attempt in that time is turned away before any password is hashed, and
-//! the same whether or not the user exists. A place from which the user has signed in before is
+//! the same whether or not the user exists. Attempts under way count as if they had failed already,
+//! so a burst of them gets no further than one after the other. A place from which the user has signed in before is
 //! judged only by its own failures with that user: whoever guesses elsewhere cannot keep a person
 //! out of their own office. Nothing here lasts: counts are in memory and forgotten in an hour.
 
@@ -54,9 +55,31 @@ enum Key {
     Place(Source),
 }
 
+impl Key {
+    /// Failures that cost nothing yet.
+    fn free(&self) -> u32 {
+        match self {
+            Key::Pair(..) => FAILURES_FREE,
+            Key::Unknown(_) => FAILURES_UNKNOWN,
+            Key::Place(_) => FAILURES_PLACE,
+        }
+    }
+}
+
+/// What an attempt is counted by.
+fn keys(name: &str, source: &Source, known: bool) -> Vec<Key> {
+    let mut keys = vec![Key::Pair(name.into(), source.clone())];
+    if !known {
+        keys.extend([Key::Unknown(name.into()), Key::Place(source.clone())]);
+    }
+    keys
+}
+
 #[derive(Clone, Copy, Default)]
 struct Count {
     failures: u32,
+    /// Attempts under way.
+    open: u32,
     last: Seq,
     until: Seq,
 }
@@ -75,8 +98,8 @@ pub(super) enum Burst {
 pub(super) struct Guards(HashMap<Key, Count>);
 
 impl Guards {
-    /// Whether an attempt may be looked at now; otherwise after how many seconds. `known`: the user
-    /// has signed in from there before.
+    /// Begins an attempt, if one may be looked at now; otherwise answers after how many seconds.
+    /// `known`: the user has signed in from there before. It is under way until [`Guards::release`].
     pub(super) fn admit(
         &mut self,
         name: &str,
@@ -84,24 +107,45 @@ impl Guards {
         known: bool,
         now: Seq,
     ) -> Result<(), i64> {
-        let unknown = Key::Unknown(name.into());
-        let mut wait = self.wait(&Key::Pair(name.into(), source.clone()), now);
-        if !known {
-            wait = wait
-                .max(self.wait(&unknown, now))
-                .max(self.wait(&Key::Place(source.clone()), now));
-        }
+        let wait = self.wait(name, source, known, now);
         if wait > 0 {
             return Err(wait);
         }
-        // One attempt from all unknown places together: the others wait for its outcome.
-        if !known
-            && let Some(count) = self.0.get_mut(&unknown)
-            && count.failures >= FAILURES_UNKNOWN
-        {
-            count.until = now.saturating_add(PAUSE_UNKNOWN_SECS * 1_000_000);
+        let keys = keys(name, source, known);
+        // Past the free failures one attempt at a time, and before them no more than are left: the
+        // others wait for the outcome of those.
+        let crowded = |key: &Key| {
+            let count = self.0.get(key);
+            count.is_some_and(|count| {
+                count.open > 0 && count.failures.saturating_add(count.open) >= key.free()
+            })
+        };
+        if keys.iter().any(crowded) {
+            return Err(1);
+        }
+        for key in keys {
+            self.make_room(now);
+            self.0.entry(key).or_default().open += 1;
         }
         Ok(())
+    }
+
+    /// Ends an attempt that was admitted, whatever came of it.
+    pub(super) fn release(&mut self, name: &str, source: &Source, known: bool) {
+        for key in keys(name, source, known) {
+            if let Some(count) = self.0.get_mut(&key) {
+                count.open = count.open.saturating_sub(1);
+                if count.open == 0 && count.failures == 0 {
+                    self.0.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Seconds that an attempt still has to wait; 0: none.
+    pub(super) fn wait(&mut self, name: &str, source: &Source, known: bool, now: Seq) -> i64 {
+        let keys = keys(name, source, known).into_iter();
+        keys.map(|key| self.pause(&key, now)).max().unwrap_or(0)
     }
 
     /// Counts a failure.
@@ -129,40 +173,65 @@ impl Guards {
 
     /// Forgets the failures of somebody who has now signed in from there.
     pub(super) fn passed(&mut self, name: &str, source: &Source) {
-        self.0.remove(&Key::Pair(name.into(), source.clone()));
+        self.forget(&Key::Pair(name.into(), source.clone()));
     }
 
     /// Forgets every failure of a user.
     pub(super) fn unlock(&mut self, name: &str) {
-        self.0.retain(|key, _| match key {
-            Key::Pair(of, _) | Key::Unknown(of) => of != name,
-            Key::Place(_) => true,
-        });
+        let of = |key: &&Key| match key {
+            Key::Pair(of, _) | Key::Unknown(of) => of == name,
+            Key::Place(_) => false,
+        };
+        let keys: Vec<Key> = self.0.keys().filter(of).cloned().collect();
+        for key in keys {
+            self.forget(&key);
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        let open = self.0.get(key).map_or(0, |count| count.open);
+        if open == 0 {
+            self.0.remove(key);
+        } else {
+            let count = Count {
+                open,
+                ..Count::default()
+            };
+            self.0.insert(key.clone(), count);
+        }
     }
 
     /// Seconds that attempts of this kind still have to wait.
-    fn wait(&mut self, key: &Key, now: Seq) -> i64 {
+    fn pause(&mut self, key: &Key, now: Seq) -> i64 {
         let Some(count) = self.0.get(key) else {
             return 0;
         };
         if !fresh(count, now) {
-            self.0.remove(key);
+            self.forget(key);
             return 0;
         }
         let left = count.until.saturating_sub(now).max(0);
         (left.saturating_add(999_999) / 1_000_000).min(PAUSE_SECS_MAX)
     }
 
+    /// Drops counters until there is room for one more; never those of attempts under way, which
+    /// are few (each holds a request).
+    fn make_room(&mut self, now: Seq) {
+        let kept: [&dyn Fn(&Count) -> bool; 3] = [
+            &|count| fresh(count, now),
+            &|count| count.failures > 1,
+            &|_| false,
+        ];
+        for kept in kept {
+            if self.0.len() < COUNTERS_MAX {
+                return;
+            }
+            self.0.retain(|_, count| count.open > 0 || kept(count));
+        }
+    }
+
     fn count(&mut self, key: Key, now: Seq) -> u32 {
-        if self.0.len() >= COUNTERS_MAX {
-            self.0.retain(|_, count| fresh(count, now));
-        }
-        if self.0.len() >= COUNTERS_MAX {
-            self.0.retain(|_, count| count.failures > 1);
-        }
-        if self.0.len() >= COUNTERS_MAX {
-            self.0.clear();
-        }
+        self.make_room(now);
         let pause = |failures: u32| match &key {
             Key::Pair(..) => growing(failures, FAILURES_FREE),
             Key::Place(_) => growing(failures, FAILURES_PLACE),
@@ -171,7 +240,10 @@ impl Guards {
         };
         let mut count = self.0.get(&key).copied().unwrap_or_default();
         if !fresh(&count, now) {
-            count = Count::default();
+            count = Count {
+                open: count.open,
+                ..Count::default()
+            };
         }
         count.failures = count.failures.saturating_add(1);
         count.last = now;
@@ -223,6 +295,7 @@ mod tests {
                 now += secs * SECOND;
             }
             guards.failed("anna", &at(1), true, now);
+            guards.release("anna", &at(1), true);
         }
         assert_eq!(pauses[..9], [5, 10, 20, 40, 80, 160, 320, 640, 900]);
         assert!(pauses.iter().all(|secs| *secs <= PAUSE_SECS_MAX));
@@ -278,12 +351,66 @@ mod tests {
         };
         lock(&mut guards);
         guards.passed("anna", &at(1));
-        assert_eq!(guards.admit("anna", &at(1), true, NOW), Ok(()));
+        let may = |guards: &mut Guards, now| {
+            assert_eq!(guards.admit("anna", &at(1), true, now), Ok(()));
+            guards.release("anna", &at(1), true);
+        };
+        may(&mut guards, NOW);
         lock(&mut guards);
         guards.unlock("anna");
-        assert_eq!(guards.admit("anna", &at(1), true, NOW), Ok(()));
+        may(&mut guards, NOW);
         lock(&mut guards);
-        assert_eq!(guards.admit("anna", &at(1), true, NOW - 1), Ok(()));
+        may(&mut guards, NOW - 1);
+    }
+
+    #[test]
+    fn a_burst_gets_no_further_than_one_after_the_other() {
+        for known in [true, false] {
+            let mut guards = Guards::default();
+            let admit = |guards: &mut Guards| guards.admit("anna", &at(1), known, NOW);
+            let admitted = (0..100).filter(|_| admit(&mut guards).is_ok()).count();
+            assert_eq!(admitted, FAILURES_FREE as usize);
+            for _ in 0..admitted {
+                guards.failed("anna", &at(1), known, NOW);
+                guards.release("anna", &at(1), known);
+            }
+            assert_eq!(admit(&mut guards), Err(PAUSE_SECS_MIN));
+            let later = NOW + PAUSE_SECS_MIN * SECOND;
+            assert_eq!(guards.admit("anna", &at(1), known, later), Ok(()));
+            assert_eq!(
+                guards.admit("anna", &at(1), known, later),
+                Err(1),
+                "one at a time"
+            );
+            guards.passed("anna", &at(1));
+            guards.release("anna", &at(1), known);
+            let again = (0..100).filter(|_| guards.admit("anna", &at(1), known, later).is_ok());
+            assert!(again.count() > 1, "the right password ends it");
+        }
+    }
+
+    #[test]
+    fn attempts_from_many_places_at_once_are_bounded_for_the_user() {
+        let mut guards = Guards::default();
+        let burst = |guards: &mut Guards| {
+            let places =
+                (2..2_000).filter(|place| guards.admit("anna", &at(*place), false, NOW).is_ok());
+            places.count()
+        };
+        assert_eq!(burst(&mut guards), FAILURES_UNKNOWN as usize);
+        assert_eq!(
+            guards.admit("anna", &at(1), true, NOW),
+            Ok(()),
+            "a known place"
+        );
+        for place in 2..2_000 {
+            guards.release("anna", &at(place), false);
+        }
+        guards.release("anna", &at(1), true);
+        assert!(
+            guards.0.is_empty(),
+            "what ended without a failure leaves nothing"
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod lockout;
 pub mod oidc;
 pub mod passkey;
 mod password;
+mod pending;
 mod provider;
 pub(crate) mod routes;
 mod seal;
@@ -53,10 +54,14 @@ use crate::clock::Clock;
 pub use caller::{Caller, Denied, Proof, SOCKET_NAME, Scope};
 pub use enrol::Redeem;
 pub use error::AuthError;
-use limits::{HASHES_AT_ONCE, HASHES_WAITING_MAX, HEADER_BYTES_MAX, PROOF_SECS_MAX, PROOFS_MAX};
+use limits::{
+    HASHES_AT_ONCE, HASHES_WAITING_MAX, HEADER_BYTES_MAX, PROOF_SECS_MAX, PROOFS_MAX,
+    TICKET_SECS_MAX,
+};
 pub(crate) use limits::{PASSWORD_BYTES_MIN, TOKEN_DAYS_MAX};
 use lockout::Guards;
 pub use lockout::Source;
+use pending::Pending;
 use seal::Seal;
 pub use sessions::Started;
 pub use sign_in::SignIn;
@@ -76,7 +81,7 @@ pub struct Auth {
     changes: Mutex<()>,
     proofs: Mutex<Proofs>,
     guards: Mutex<Guards>,
-    tickets: Mutex<HashMap<String, Ticket>>,
+    tickets: Pending<Ticket>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -118,7 +123,7 @@ impl Auth {
             changes: Mutex::new(()),
             proofs: Mutex::new(proofs),
             guards: Mutex::default(),
-            tickets: Mutex::default(),
+            tickets: Pending::new(TICKET_SECS_MAX),
             turns: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             waiting: AtomicUsize::new(0),
         }
@@ -261,10 +266,6 @@ impl Auth {
 
     fn guards(&self) -> MutexGuard<'_, Guards> {
         self.guards.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tickets(&self) -> MutexGuard<'_, HashMap<String, Ticket>> {
-        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

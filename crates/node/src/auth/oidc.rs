@@ -10,9 +10,8 @@
 //! INVARIANT: a provider makes no user. It says which of the users that the operator added this
 //! is, and adds duties only where the configuration names the group.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
@@ -31,11 +30,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::Seq;
 
-use super::limits::{
-    CHALLENGE_SECS_MAX, CHALLENGES_MAX, GROUPS_MAX, PROVIDER_SECS_MAX, PROVIDER_SECS_MIN,
-};
+use super::limits::{CHALLENGE_SECS_MAX, GROUPS_MAX, PROVIDER_SECS_MAX, PROVIDER_SECS_MIN};
+use super::pending::Pending;
 use super::provider::Http;
-use super::secret;
+use super::{Source, secret};
 use crate::clock::Clock;
 use crate::config::Oidc;
 use crate::error::NodeError;
@@ -66,7 +64,7 @@ pub struct SingleSignOn {
     http: Http,
     /// What the provider said about itself, and when.
     provider: tokio::sync::Mutex<Option<(Seq, Metadata)>>,
-    open: Mutex<HashMap<String, Begun>>,
+    open: Pending<Begun>,
 }
 
 /// Why somebody was not signed on.
@@ -139,7 +137,6 @@ pub struct SignedOn {
 }
 
 struct Begun {
-    until: Seq,
     browser: String,
     nonce: Nonce,
     verifier: String,
@@ -180,16 +177,21 @@ impl SingleSignOn {
             clock,
             http,
             provider: tokio::sync::Mutex::new(None),
-            open: Mutex::new(HashMap::new()),
+            open: Pending::new(CHALLENGE_SECS_MAX),
             config: config.clone(),
         })
     }
 
-    /// Begins a sign-on for one browser, told apart by a secret of its own (`browser`).
+    /// Begins a sign-on for one browser, told apart by a secret of its own (`browser`), at a place.
     ///
     /// # Errors
     /// [`OidcError::Provider`] when the provider does not say where its page is.
-    pub async fn begin(&self, browser: &str, next: &str) -> Result<Departure, OidcError> {
+    pub async fn begin(
+        &self,
+        browser: &str,
+        next: &str,
+        source: &Source,
+    ) -> Result<Departure, OidcError> {
         let metadata = self.metadata(false).await?;
         let client = self.client(metadata);
         let verifier = secret::encode(&secret::random::<32>());
@@ -209,19 +211,14 @@ impl SingleSignOn {
             request = request.add_scope(Scope::new(scope.clone()));
         }
         let (url, ..) = request.url();
-        self.remember(
-            state,
-            Begun {
-                until: self
-                    .clock
-                    .micros()
-                    .saturating_add(CHALLENGE_SECS_MAX * 1_000_000),
-                browser: browser.to_owned(),
-                nonce,
-                verifier,
-                next: next.to_owned(),
-            },
-        );
+        let begun = Begun {
+            browser: browser.to_owned(),
+            nonce,
+            verifier,
+            next: next.to_owned(),
+        };
+        let now = self.clock.micros();
+        self.open.put(state, &source.to_string(), now, begun);
         Ok(Departure { url })
     }
 
@@ -230,11 +227,9 @@ impl SingleSignOn {
     /// # Errors
     /// See [`OidcError`]; the state is used up whatever happens.
     pub async fn finish(&self, browser: &str, back: Return) -> Result<SignedOn, OidcError> {
-        let begun = self.open().remove(&back.state).ok_or(OidcError::Gone)?;
-        let opened = begun.until - CHALLENGE_SECS_MAX * 1_000_000;
-        if !(opened..begun.until).contains(&self.clock.micros())
-            || !secret::same(begun.browser.as_bytes(), browser.as_bytes())
-        {
+        let begun = self.open.take(&back.state, self.clock.micros());
+        let begun = begun.ok_or(OidcError::Gone)?;
+        if !secret::same(begun.browser.as_bytes(), browser.as_bytes()) {
             return Err(OidcError::Gone);
         }
         let metadata = self.metadata(false).await?;
@@ -380,28 +375,6 @@ impl SingleSignOn {
             Some(self.secret.clone()),
         )
         .set_redirect_uri(self.redirect.clone())
-    }
-
-    fn remember(&self, state: String, begun: Begun) {
-        let now = self.clock.micros();
-        let mut open = self.open();
-        if open.len() >= CHALLENGES_MAX {
-            open.retain(|_, begun| begun.until > now);
-        }
-        if open.len() >= CHALLENGES_MAX {
-            // A flood of requests must not keep people out: the oldest goes.
-            let oldest = open
-                .iter()
-                .min_by_key(|(_, begun)| begun.until)
-                .map(|(state, _)| state.clone());
-            oldest.map(|state| open.remove(&state));
-        }
-        open.insert(state, begun);
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<String, Begun>> {
-        // Each statement leaves the map whole.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,24 +12,23 @@
 //! A name without passkeys gets a challenge like any other, so that nobody learns from it who has
 //! an account here. All calls but [`Passkeys::new`] read or write the store and block.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use openidconnect::url::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Command, Seq, Store, StoreError};
+use store::{Command, Store, StoreError};
 use uuid::Uuid;
 use webauthn_rs::prelude::{
     CredentialID, Passkey, PasskeyAuthentication, PasskeyRegistration, PublicKeyCredential,
     RegisterPublicKeyCredential, Webauthn, WebauthnBuilder, WebauthnError,
 };
 
-use super::limits::{
-    CHALLENGE_SECS_MAX, CHALLENGES_MAX, PASSKEY_NAME_CHARS_MAX, PASSKEYS_EACH_MAX,
-};
-use super::secret;
+use super::limits::{CHALLENGE_SECS_MAX, PASSKEY_NAME_CHARS_MAX, PASSKEYS_EACH_MAX};
+use super::pending::Pending;
+use super::users::good_name;
+use super::{Source, secret};
 use crate::clock::Clock;
 
 const PASSKEY: &str = "passkey/";
@@ -39,7 +38,7 @@ pub struct Passkeys {
     store: Store,
     clock: Clock,
     site: Result<Webauthn, NoSite>,
-    open: Mutex<HashMap<String, Challenge>>,
+    open: Pending<Challenge>,
     /// Held while a passkey is read, judged and written, so that two answers cannot both be first.
     writing: Mutex<()>,
     /// Makes the credential ids that are shown for names without passkeys.
@@ -116,7 +115,6 @@ struct Kept {
 }
 
 struct Challenge {
-    until: Seq,
     user: String,
     state: State,
 }
@@ -135,7 +133,7 @@ impl Passkeys {
             store,
             clock,
             site: site(origin, title),
-            open: Mutex::new(HashMap::new()),
+            open: Pending::new(CHALLENGE_SECS_MAX),
             writing: Mutex::new(()),
             decoys: secret::random(),
         }
@@ -159,7 +157,7 @@ impl Passkeys {
             return Err(PasskeyError::TooMany);
         }
         let exclude = held.iter().map(|(_, kept)| kept.credential.cred_id());
-        self.begin(user, exclude.cloned().collect())
+        self.begin(user, &format!("user {user}"), exclude.cloned().collect())
     }
 
     /// Asks the browser of somebody who enrols to make a passkey. Those that the user had end with
@@ -167,16 +165,22 @@ impl Passkeys {
     ///
     /// # Errors
     /// When this node has no passkeys.
-    pub fn begin_enrolment(&self, user: &str) -> Result<Asked, PasskeyError> {
-        self.begin(user, Vec::new())
+    pub fn begin_enrolment(&self, user: &str, source: &Source) -> Result<Asked, PasskeyError> {
+        self.begin(user, &source.to_string(), Vec::new())
     }
 
-    fn begin(&self, user: &str, exclude: Vec<CredentialID>) -> Result<Asked, PasskeyError> {
+    fn begin(
+        &self,
+        user: &str,
+        whose: &str,
+        exclude: Vec<CredentialID>,
+    ) -> Result<Asked, PasskeyError> {
         let site = self.site()?;
         let handle = Uuid::new_v5(&Uuid::NAMESPACE_OID, user.as_bytes());
         let (options, state) =
             site.start_passkey_registration(handle, user, user, Some(exclude))?;
-        self.ask(user, State::Register(Box::new(state)), as_json(&options)?)
+        let state = State::Register(Box::new(state));
+        self.ask(user, whose, state, as_json(&options)?)
     }
 
     /// Keeps the passkey that the user's browser made. `before` runs once the answer is known to be
@@ -235,19 +239,24 @@ impl Passkeys {
         Ok(kept.info(id))
     }
 
-    /// Asks whoever says to be `user` for one of the user's passkeys.
+    /// Asks whoever says to be `user`, at a place, for one of the user's passkeys.
     ///
     /// # Errors
-    /// When this node has no passkeys or the store cannot be read.
-    pub fn begin_sign_in(&self, user: &str) -> Result<Asked, PasskeyError> {
+    /// When this node has no passkeys, nobody can have this name, or the store cannot be read.
+    pub fn begin_sign_in(&self, user: &str, source: &Source) -> Result<Asked, PasskeyError> {
         let site = self.site()?;
+        if !good_name(user) {
+            return Err(PasskeyError::Wrong);
+        }
+        let whose = source.to_string();
         let held = self.kept(user)?;
         if held.is_empty() {
-            return self.ask(user, State::Nobody, self.decoy(site, user));
+            return self.ask(user, &whose, State::Nobody, self.decoy(site, user));
         }
         let credentials: Vec<Passkey> = held.into_iter().map(|(_, kept)| kept.credential).collect();
         let (options, state) = site.start_passkey_authentication(&credentials)?;
-        self.ask(user, State::SignIn(Box::new(state)), as_json(&options)?)
+        let state = State::SignIn(Box::new(state));
+        self.ask(user, &whose, state, as_json(&options)?)
     }
 
     /// The user whose passkey answered.
@@ -322,41 +331,28 @@ impl Passkeys {
         self.site.as_ref().map_err(|why| PasskeyError::NoSite(*why))
     }
 
-    /// Opens a challenge.
-    fn ask(&self, user: &str, state: State, options: Value) -> Result<Asked, PasskeyError> {
+    /// Opens a challenge, caused by somebody at a place or signed in.
+    fn ask(
+        &self,
+        user: &str,
+        whose: &str,
+        state: State,
+        options: Value,
+    ) -> Result<Asked, PasskeyError> {
         let ticket = secret::encode(&secret::random::<32>());
-        let now = self.clock.micros();
-        let mut open = self.open();
-        if open.len() >= CHALLENGES_MAX {
-            open.retain(|_, challenge| challenge.until > now);
-        }
-        if open.len() >= CHALLENGES_MAX {
-            // A flood of requests must not keep people out: the oldest goes.
-            let oldest = open
-                .iter()
-                .min_by_key(|(_, challenge)| challenge.until)
-                .map(|(ticket, _)| ticket.clone());
-            oldest.map(|ticket| open.remove(&ticket));
-        }
         let challenge = Challenge {
-            until: now.saturating_add(CHALLENGE_SECS_MAX * 1_000_000),
             user: user.to_owned(),
             state,
         };
-        open.insert(ticket.clone(), challenge);
+        let now = self.clock.micros();
+        self.open.put(ticket.clone(), whose, now, challenge);
         Ok(Asked { ticket, options })
     }
 
     /// Closes a challenge, whatever becomes of its answer.
     fn take(&self, ticket: &str) -> Result<Challenge, PasskeyError> {
-        let challenge = self.open().remove(ticket).ok_or(PasskeyError::Gone)?;
-        let now = self.clock.micros();
-        let opened = challenge.until - CHALLENGE_SECS_MAX * 1_000_000;
-        if (opened..challenge.until).contains(&now) {
-            Ok(challenge)
-        } else {
-            Err(PasskeyError::Gone)
-        }
+        let challenge = self.open.take(ticket, self.clock.micros());
+        challenge.ok_or(PasskeyError::Gone)
     }
 
     /// What a name without passkeys is shown: the same credential id each time.
@@ -394,11 +390,6 @@ impl Passkeys {
             value,
         })?;
         Ok(())
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<String, Challenge>> {
-        // Each statement leaves the map whole.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writing(&self) -> MutexGuard<'_, ()> {

@@ -9,12 +9,12 @@
 //! | `POST /auth/password` | [`PasswordRequest`] | 204 |
 //! | `GET /auth/me` | a proof | [`Me`] |
 //! | `GET`, `DELETE /auth/sessions` | a proof | `Vec<SessionInfo>`, 204 |
-//! | `POST /auth/totp/new`, `/confirm`, `/remove` | a proof, [`ConfirmRequest`] | [`TotpReply`], [`RecoveryReply`], 204 |
+//! | `POST /auth/totp/new`, `/confirm`, `/remove` | a proof, [`ConfirmRequest`] (for the first `new` none) | [`TotpReply`], [`RecoveryReply`], 204 |
 //! | `GET`, `POST /auth/tokens` | a proof, [`TokenRequest`] | `Vec<TokenInfo>`, [`TokenReply`] |
 //! | `DELETE /auth/tokens/{id}`, `POST …/rotate` | a proof, [`RotateRequest`] | 204, [`TokenReply`] |
 //!
 //! A proof is an `Authorization` header; no cookie is read or set here, so no other site's page can
-//! speak for somebody.
+//! speak for somebody. A token proves no person: it ends and makes no credentials.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -193,9 +193,18 @@ async fn new_totp(
     State(auth): Shared,
     headers: HeaderMap,
     from: From,
+    body: Bytes,
 ) -> Result<Json<TotpReply>, Fault> {
-    let caller = proven(&auth, &headers, from).await?;
-    Ok(Json(blocking(move || auth.new_totp(&caller)).await?))
+    let from = source(from);
+    let header = headers.get(header::AUTHORIZATION);
+    let caller = auth.authenticate(header, &from).await?;
+    let request: Option<ConfirmRequest> = match body.is_empty() {
+        true => None,
+        false => json(&body)?,
+    };
+    let code = request.map(|request| request.code);
+    let new = auth.new_totp(&caller, code.as_deref(), &from).await?;
+    Ok(Json(new))
 }
 
 async fn confirm_totp(

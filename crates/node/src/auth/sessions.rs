@@ -172,8 +172,9 @@ impl Auth {
     /// Ends every session of a user, at the wish of the actor.
     ///
     /// # Errors
-    /// When there is no such user or the store refuses.
+    /// When there is no such user, the actor is a token of theirs, or the store refuses.
     pub fn end_sessions(&self, actor: &Caller, name: &str) -> Result<(), AuthError> {
+        actor.require_person(name)?;
         let _alone = self.alone();
         if self.load(name)?.is_none() {
             return Err(AuthError::UnknownUser { name: name.into() });

@@ -1,17 +1,18 @@
 //! Signing in with a password, step by step, under the eyes of the guard.
 //!
 //! Each step first asks [`Guards`](super::lockout::Guards) whether it may be tried at all, does
-//! its work where blocking is allowed, and tells the guard how it went. What is dear (hashing) is
-//! done for unknown and for known users alike.
+//! its work where blocking is allowed, and tells the guard how it went; until then the try counts
+//! as one that may fail. What is dear (hashing) is done for unknown and for known users alike.
 
 use std::sync::Arc;
 
-use store::{Command, Seq};
+use store::Command;
 
-use super::limits::{KNOWN_PLACES_MAX, TICKET_SECS_MAX, TICKETS_MAX};
+use super::limits::{KNOWN_PLACES_MAX, TICKET_TRIES_MAX};
 use super::lockout::{Burst, Source};
 use super::users::{User, good_name, read};
 use super::{Auth, AuthError, Caller, Proof, Redeem, password, secret, totp};
+use crate::admin::types::TotpReply;
 
 /// How far signing in has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,33 @@ pub enum SignIn {
 pub(super) struct Ticket {
     name: String,
     epoch: i64,
-    until: Seq,
+    /// Codes that were tried, those under way included.
+    tries: u32,
+}
+
+/// A try that is under way. One that ends without a word was no failure.
+struct Try {
+    auth: Arc<Auth>,
+    name: String,
+    source: Source,
+    known: bool,
+}
+
+impl Try {
+    fn passed(&self) -> Result<(), AuthError> {
+        self.auth.passed(&self.name, &self.source, self.known)
+    }
+
+    fn failed(&self) {
+        self.auth.failed(&self.name, &self.source, self.known);
+    }
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        let mut guards = self.auth.guards();
+        guards.release(&self.name, &self.source, self.known);
+    }
 }
 
 impl Auth {
@@ -49,19 +76,13 @@ impl Auth {
         }
         let now = self.clock.micros();
         let ticket = secret::encode(&secret::random::<32>());
-        let mut tickets = self.tickets();
-        tickets.retain(|_, ticket| ticket.until > now);
-        if tickets.len() >= TICKETS_MAX {
-            return Err(AuthError::Busy);
-        }
-        tickets.insert(
-            secret::digest(ticket.as_bytes()),
-            Ticket {
-                name: name.into(),
-                epoch: user.epoch,
-                until: now.saturating_add(TICKET_SECS_MAX * 1_000_000),
-            },
-        );
+        let held = Ticket {
+            name: name.into(),
+            epoch: user.epoch,
+            tries: 0,
+        };
+        let digest = secret::digest(ticket.as_bytes());
+        self.tickets.put(digest, name, now, held);
         Ok(SignIn::CodeNeeded { ticket })
     }
 
@@ -77,12 +98,11 @@ impl Auth {
     ) -> Result<(String, Proof), AuthError> {
         let digest = secret::digest(ticket.as_bytes());
         let now = self.clock.micros();
-        let (name, epoch) = {
-            let tickets = self.tickets();
-            let held = tickets.get(&digest).filter(|held| held.until > now);
-            let held = held.ok_or(AuthError::Wrong)?;
-            (held.name.clone(), held.epoch)
-        };
+        let held = self.tickets.with(&digest, now, |held| {
+            held.tries += 1;
+            (held.tries <= TICKET_TRIES_MAX).then(|| (held.name.clone(), held.epoch))
+        });
+        let (name, epoch) = held.flatten().ok_or(AuthError::Wrong)?;
         let (auth, of, code) = (Arc::clone(self), name.clone(), code.to_owned());
         self.guarded(&name, source, move || {
             if auth.active(&of)?.epoch != epoch {
@@ -91,7 +111,8 @@ impl Auth {
             auth.check_code(&of, &code)
         })
         .await?;
-        self.tickets().remove(&digest);
+        // Used up: of two right codes that came at once, one signs in.
+        self.tickets.take(&digest, now).ok_or(AuthError::Wrong)?;
         Ok((name, Proof::PasswordAndTotp))
     }
 
@@ -136,6 +157,33 @@ impl Auth {
             })
         });
         work.await.map_err(|_| AuthError::Busy)?
+    }
+
+    /// Begins a second factor for the caller: a new secret, shown once. It counts from
+    /// [`Auth::confirm_totp`] on. Where there is one already, its code (or a recovery code) is
+    /// needed: an open session must not be enough to put another's authenticator in its place.
+    ///
+    /// # Errors
+    /// When the caller is no signed-in person or must change the password first, and as
+    /// [`Auth::sign_in`].
+    pub async fn new_totp(
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
+        code: Option<&str>,
+        source: &Source,
+    ) -> Result<TotpReply, AuthError> {
+        totp::keeper(caller)?;
+        let (auth, of) = (Arc::clone(self), Arc::clone(caller));
+        let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
+            let work = tokio::task::spawn_blocking(move || auth.begin_totp(&of, false));
+            return work.await.map_err(|_| AuthError::Busy)?;
+        };
+        let code = code.to_owned();
+        self.guarded(&caller.name, source, move || {
+            auth.check_code(&of.name, &code)?;
+            auth.begin_totp(&of, true)
+        })
+        .await
     }
 
     /// Ends the caller's second factor, given a code of it. Ends the user's sessions.
@@ -192,10 +240,16 @@ impl Auth {
         if !good_name(name) {
             return Err(AuthError::Wrong);
         }
-        let known = self.admit(name, source).await?;
+        // Who must wait anyhow takes no turn; the try itself begins with the turn, so that those
+        // who stand in line (tools with the right password among them) count for nothing yet.
+        let known = self.looked_up(name, source).await?;
+        let wait = self.guards().wait(name, source, known, self.clock.micros());
+        if wait > 0 {
+            return Err(AuthError::Later { secs: wait });
+        }
         let turn = self.turn().await?;
+        let attempt = self.admit(name, source, known)?;
         let (auth, of, password) = (Arc::clone(self), name.to_owned(), password.to_vec());
-        let from = source.clone();
         let work = tokio::task::spawn_blocking(move || {
             // The turn ends with the work, not with the request: a client that hangs up early
             // must not start the next hash before this one is done.
@@ -206,12 +260,12 @@ impl Auth {
             match user.filter(|user| right && user.locked.is_none()) {
                 Some(user) => {
                     if !user.second_factor {
-                        auth.passed(&of, &from, known)?;
+                        attempt.passed()?;
                     }
                     Ok(user)
                 }
                 None => {
-                    auth.failed(&of, &from, known);
+                    attempt.failed();
                     Err(AuthError::Wrong)
                 }
             }
@@ -226,13 +280,13 @@ impl Auth {
         source: &Source,
         check: impl FnOnce() -> Result<T, AuthError> + Send + 'static,
     ) -> Result<T, AuthError> {
-        let known = self.admit(name, source).await?;
-        let (auth, name, source) = (Arc::clone(self), name.to_owned(), source.clone());
+        let known = self.looked_up(name, source).await?;
+        let attempt = self.admit(name, source, known)?;
         let work = tokio::task::spawn_blocking(move || {
             let result = check();
             match &result {
-                Ok(_) => auth.passed(&name, &source, known)?,
-                Err(AuthError::Wrong) => auth.failed(&name, &source, known),
+                Ok(_) => attempt.passed()?,
+                Err(AuthError::Wrong) => attempt.failed(),
                 Err(_) => {}
             }
             result
@@ -240,15 +294,24 @@ impl Auth {
         work.await.map_err(|_| AuthError::Busy)?
     }
 
-    /// Whether a try may be made now; answers whether the place is known for the user.
-    async fn admit(self: &Arc<Self>, name: &str, source: &Source) -> Result<bool, AuthError> {
-        let (auth, of, from) = (Arc::clone(self), name.to_owned(), source.clone());
-        let known = tokio::task::spawn_blocking(move || auth.knows(&of, &from));
-        let known = known.await.map_err(|_| AuthError::Busy)??;
+    /// Begins a try, if one may be made now.
+    fn admit(self: &Arc<Self>, name: &str, source: &Source, known: bool) -> Result<Try, AuthError> {
         let now = self.clock.micros();
         let admitted = self.guards().admit(name, source, known, now);
         admitted.map_err(|secs| AuthError::Later { secs })?;
-        Ok(known)
+        Ok(Try {
+            auth: Arc::clone(self),
+            name: name.to_owned(),
+            source: source.clone(),
+            known,
+        })
+    }
+
+    /// [`Auth::knows`], where blocking is allowed.
+    async fn looked_up(self: &Arc<Self>, name: &str, source: &Source) -> Result<bool, AuthError> {
+        let (auth, of, from) = (Arc::clone(self), name.to_owned(), source.clone());
+        let known = tokio::task::spawn_blocking(move || auth.knows(&of, &from));
+        known.await.map_err(|_| AuthError::Busy)?
     }
 
     /// Whether the user has signed in from there before. The operator's socket is always known.

@@ -286,8 +286,9 @@ impl Auth {
     /// Ends one token of a user.
     ///
     /// # Errors
-    /// When the user has no such token, or the store refuses.
+    /// When the user has no such token, the actor is one, or the store refuses.
     pub fn revoke_token(&self, actor: &Caller, name: &str, id: &str) -> Result<(), AuthError> {
+        actor.require_person(name)?;
         let _alone = self.alone();
         let (digest, _) = self.token_of(name, id)?;
         self.account(

@@ -28,17 +28,22 @@ struct Kept {
     last: u64,
     /// Digests of the recovery codes that are left.
     recovery: Vec<String>,
+    /// Of one that is not in force yet: whoever began it gave a code of the one that is.
+    #[serde(default)]
+    proved: bool,
 }
 
 impl Auth {
-    /// Begins a second factor for the caller: a new secret, shown once. It counts from
-    /// [`Auth::confirm_totp`] on.
-    ///
-    /// # Errors
-    /// When the caller is no signed-in person, or the store refuses.
-    pub fn new_totp(&self, caller: &Caller) -> Result<TotpReply, AuthError> {
-        person(caller)?;
+    /// Begins a second factor; `proved` says that a code of the one until now was given.
+    pub(super) fn begin_totp(&self, caller: &Caller, proved: bool) -> Result<TotpReply, AuthError> {
         let _alone = self.alone();
+        if self.active(&caller.name)?.second_factor && !proved {
+            return Err(AuthError::NotTheirs {
+                why: "You have one-time codes already: give one of them, or a recovery code, to \
+                      set up another app."
+                    .into(),
+            });
+        }
         let key = format!("{NEW}{}", caller.name);
         let bytes = secret::random::<20>();
         let sealed = self.seal.seal(&key, &bytes).ok_or(AuthError::Busy)?;
@@ -48,6 +53,7 @@ impl Auth {
                 sealed,
                 last: 0,
                 recovery: Vec::new(),
+                proved,
             }),
         )?;
         let base32 = Secret::from(bytes).to_base32();
@@ -68,12 +74,14 @@ impl Auth {
     /// # Errors
     /// [`AuthError::Wrong`] when the code is not right, or none was begun.
     pub fn confirm_totp(&self, caller: &Caller, code: &str) -> Result<Vec<String>, AuthError> {
-        person(caller)?;
+        keeper(caller)?;
         let name = &caller.name;
         let (from, to) = (format!("{NEW}{name}"), format!("{TOTP}{name}"));
         let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| password::generate()).collect();
         self.edit(name, name, |user| {
-            let kept: Kept = read(&self.store, &from)?.ok_or(AuthError::Wrong)?;
+            let kept: Option<Kept> = read(&self.store, &from)?;
+            let kept = kept.filter(|kept| kept.proved || !user.second_factor);
+            let kept = kept.ok_or(AuthError::Wrong)?;
             let bytes = self
                 .seal
                 .open(&from, &kept.sealed)
@@ -90,6 +98,7 @@ impl Auth {
                     sealed,
                     last,
                     recovery,
+                    proved: false,
                 }),
             )?;
             self.remove(&from)?;
@@ -173,6 +182,18 @@ pub(super) fn person(caller: &Caller) -> Result<(), AuthError> {
                 .into(),
         }),
         _ => Ok(()),
+    }
+}
+
+/// Goes on only for a person whose ways in are their own: whoever set a password for somebody must
+/// not set up the second factor beside it.
+pub(super) fn keeper(caller: &Caller) -> Result<(), AuthError> {
+    person(caller)?;
+    match caller.held_back {
+        Some(why) => Err(AuthError::NotTheirs {
+            why: format!("One-time codes cannot be set up yet: {why}."),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! `[people]` of the configuration: where browsers meet this node, the single sign-on provider,
-//! and whose client certificates are accepted.
+//! `[people]` of the configuration: where browsers meet this node and through which proxies, the
+//! single sign-on provider, and whose client certificates are accepted.
 //!
 //! Nothing here makes a user: each name that a provider or a certificate stands for must be one
 //! that the operator added. Secrets are named by path and read when they are needed.
@@ -12,8 +12,9 @@ use openidconnect::url::Url;
 use policy::Duty;
 use serde::Deserialize;
 
-use super::wrong;
+use super::{Network, wrong};
 use crate::error::NodeError;
+use crate::limits::PROXIES_MAX;
 
 /// LIMIT: users or groups that one table of `[people]` may name; more belong into the provider.
 const TABLE_ROWS_MAX: usize = 4_096;
@@ -26,6 +27,8 @@ const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 pub struct People {
     /// What browsers have in their address bar, without a path: `https://node.kz.example`.
     pub origin: Option<Url>,
+    /// The reverse proxies whose word is taken for where a request comes from (`X-Forwarded-For`).
+    pub proxies: Vec<Network>,
     /// The provider of single sign-on.
     pub oidc: Option<Oidc>,
     /// The client certificates that the national listener accepts.
@@ -91,6 +94,14 @@ impl People {
                 "no passkeys and no single sign-on until it is set".into(),
             ),
         }];
+        if !self.proxies.is_empty() {
+            let named: Vec<String> = self.proxies.iter().map(Network::to_string).collect();
+            lines.push(line(
+                "people.proxies",
+                named.join(", "),
+                "proxies that say where a request comes from; nobody else is believed".into(),
+            ));
+        }
         if let Some(oidc) = &self.oidc {
             lines.push(line(
                 "people.oidc.issuer",
@@ -125,6 +136,7 @@ impl People {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawPeople {
     origin: Option<String>,
+    proxies: Vec<String>,
     oidc: Option<RawOidc>,
     certificates: Option<RawCertificates>,
 }
@@ -181,8 +193,22 @@ impl RawPeople {
                 "needs [national_tls]: a client certificate is shown in a TLS handshake",
             ));
         }
+        if self.proxies.len() > PROXIES_MAX {
+            return Err(wrong(
+                "people.proxies",
+                format!(
+                    "has {} entries; at most {PROXIES_MAX} are read",
+                    self.proxies.len()
+                ),
+            ));
+        }
+        let proxies = self.proxies.iter().map(|text| text.parse::<Network>());
+        let proxies = proxies
+            .collect::<Result<_, _>>()
+            .map_err(|why| wrong("people.proxies", why))?;
         Ok(People {
             origin,
+            proxies,
             oidc,
             certificates: self.certificates.map(|raw| raw.check(data)).transpose()?,
         })

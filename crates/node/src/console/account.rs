@@ -7,17 +7,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Form, State};
+use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use openidconnect::url::form_urlencoded;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::Console;
 use super::pages::{
     AccountPage, PasskeyRow, Secret, SessionRow, TokenRow, TotpPage, answer, by, minute,
 };
-use super::sign_in::{TokenForm, status};
+use super::sign_in::status;
 use super::visit::{Member, Visit};
 use crate::admin::types::TokenRequest;
 use crate::auth::{AuthError, Caller, PASSWORD_BYTES_MIN, Scope, TOKEN_DAYS_MAX};
@@ -35,9 +36,45 @@ struct Said {
     secret: Option<Secret>,
 }
 
+/// A form that one of this member's own pages sent.
+pub(super) struct Sent<T> {
+    visit: Arc<Visit>,
+    caller: Arc<Caller>,
+    form: T,
+}
+
+#[derive(Deserialize)]
+struct WithToken<T> {
+    token: String,
+    #[serde(flatten)]
+    form: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Console>> for Sent<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, console: &Arc<Console>) -> Result<Sent<T>, Response> {
+        let (mut parts, body) = request.into_parts();
+        let Member { visit, caller } = Member::from_request_parts(&mut parts, console).await?;
+        let request = Request::from_parts(parts, body);
+        let Form(sent) = Form::<WithToken<T>>::from_request(request, console)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let own = visit.check(console, &sent.token);
+        own.map_err(IntoResponse::into_response)?;
+        Ok(Sent {
+            visit,
+            caller,
+            form: sent.form,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Empty {}
+
 #[derive(Deserialize)]
 pub(super) struct PasswordForm {
-    token: String,
     old: String,
     #[serde(default)]
     code: String,
@@ -47,159 +84,80 @@ pub(super) struct PasswordForm {
 
 #[derive(Deserialize)]
 pub(super) struct CodeForm {
-    token: String,
     code: String,
 }
 
 #[derive(Deserialize)]
 pub(super) struct IdForm {
-    token: String,
     id: String,
 }
 
 pub(super) async fn page(State(console): Shared, member: Member) -> Response {
-    console
-        .account_page(&member.visit, &member.caller, Said::default())
-        .await
+    let Member { visit, caller } = member;
+    console.account_page(&visit, &caller, Said::default()).await
 }
 
-pub(super) async fn password(
-    State(console): Shared,
-    member: Member,
-    Form(form): Form<PasswordForm>,
-) -> Response {
-    let Member { visit, caller } = member;
-    if let Err(stale) = visit.check(&console, &form.token) {
-        return stale.into_response();
-    }
+pub(super) async fn password(State(console): Shared, sent: Sent<PasswordForm>) -> Response {
+    let form = &sent.form;
     if form.new != form.again {
         let said = Said::problem("The two new passwords differ: type the same one twice.");
-        return console.account_page(&visit, &caller, said).await;
+        return console.account_page(&sent.visit, &sent.caller, said).await;
     }
-    let code = form.code.trim();
-    let changed = console
-        .node
-        .auth()
-        .change_password(
-            &caller.name,
-            &form.old,
-            (!code.is_empty()).then_some(code),
-            &form.new,
-            &visit.source,
-        )
+    let code = Some(form.code.trim()).filter(|code| !code.is_empty());
+    let (auth, name) = (console.node.auth(), &sent.caller.name);
+    let changed = auth
+        .change_password(name, &form.old, code, &form.new, &sent.visit.source)
         .await;
-    match changed {
-        Ok(()) => {
-            let done = "Your password is changed. Other sessions have ended.";
-            console
-                .renewed_page(&visit, &caller, Said::done(done))
-                .await
-        }
-        Err(error) => {
-            console
-                .account_page(&visit, &caller, Said::of(&error))
-                .await
-        }
+    let done = "Your password is changed. Other sessions have ended.";
+    let changed = changed.map(|()| Said::done(done));
+    console.changed_page(&sent, changed).await
+}
+
+pub(super) async fn new_totp(State(console): Shared, sent: Sent<Empty>) -> Response {
+    let auth = console.node.auth();
+    match auth.new_totp(&sent.caller, None, &sent.visit.source).await {
+        Ok(new) => console.totp_page(&sent.visit, &new.secret, new.uri),
+        Err(error) => console.changed_page(&sent, Err(error)).await,
     }
 }
 
-pub(super) async fn new_totp(
-    State(console): Shared,
-    member: Member,
-    Form(form): Form<TokenForm>,
-) -> Response {
-    let Member { visit, caller } = member;
-    if let Err(stale) = visit.check(&console, &form.token) {
-        return stale.into_response();
-    }
-    let (auth, of) = (Arc::clone(console.node.auth()), Arc::clone(&caller));
-    match blocking(move || auth.new_totp(&of)).await {
-        Ok(new) => console.totp_page(&visit, &new.secret, new.uri),
-        Err(error) => {
-            console
-                .account_page(&visit, &caller, Said::of(&error))
-                .await
-        }
-    }
-}
-
-pub(super) async fn confirm_totp(
-    State(console): Shared,
-    member: Member,
-    Form(form): Form<CodeForm>,
-) -> Response {
-    let Member { visit, caller } = member;
-    if let Err(stale) = visit.check(&console, &form.token) {
-        return stale.into_response();
-    }
-    let (auth, of) = (Arc::clone(console.node.auth()), Arc::clone(&caller));
-    match blocking(move || auth.confirm_totp(&of, form.code.trim())).await {
-        Ok(codes) => {
-            let said = Said {
-                secret: Some(Secret {
-                    title: "Recovery codes",
-                    text: "Each of these works once in place of a code, if you lose the app. Write \
-                           them down and keep them apart from your password; they are not shown \
-                           again.",
-                    lines: codes,
-                }),
-                ..Said::done("Your password is now asked together with a code.")
-            };
-            console.renewed_page(&visit, &caller, said).await
-        }
+pub(super) async fn confirm_totp(State(console): Shared, sent: Sent<CodeForm>) -> Response {
+    let (auth, of) = (Arc::clone(console.node.auth()), Arc::clone(&sent.caller));
+    let code = sent.form.code.trim().to_owned();
+    let confirmed = match blocking(move || auth.confirm_totp(&of, &code)).await {
         Err(AuthError::Wrong) => {
             let text = "The code is not right: set up the app again, and check its clock.";
-            console
-                .account_page(&visit, &caller, Said::problem(text))
-                .await
+            let said = Said::problem(text);
+            return console.account_page(&sent.visit, &sent.caller, said).await;
         }
-        Err(error) => {
-            console
-                .account_page(&visit, &caller, Said::of(&error))
-                .await
-        }
-    }
+        other => other,
+    };
+    let confirmed = confirmed.map(|codes| Said {
+        secret: Some(Secret {
+            title: "Recovery codes",
+            text: "Each of these works once in place of a code, if you lose the app. Write them \
+                   down and keep them apart from your password; they are not shown again.",
+            lines: codes,
+        }),
+        ..Said::done("Your password is now asked together with a code.")
+    });
+    console.changed_page(&sent, confirmed).await
 }
 
-pub(super) async fn remove_totp(
-    State(console): Shared,
-    member: Member,
-    Form(form): Form<CodeForm>,
-) -> Response {
-    let Member { visit, caller } = member;
-    if let Err(stale) = visit.check(&console, &form.token) {
-        return stale.into_response();
-    }
-    let auth = console.node.auth();
-    match auth
-        .remove_totp(&caller, form.code.trim(), &visit.source)
-        .await
-    {
-        Ok(()) => {
-            let said = Said::done("Codes are not asked any more.");
-            console.renewed_page(&visit, &caller, said).await
-        }
-        Err(error) => {
-            console
-                .account_page(&visit, &caller, Said::of(&error))
-                .await
-        }
-    }
+pub(super) async fn remove_totp(State(console): Shared, sent: Sent<CodeForm>) -> Response {
+    let (auth, code) = (console.node.auth(), sent.form.code.trim());
+    let removed = auth
+        .remove_totp(&sent.caller, code, &sent.visit.source)
+        .await;
+    let removed = removed.map(|()| Said::done("Codes are not asked any more."));
+    console.changed_page(&sent, removed).await
 }
 
-pub(super) async fn remove_passkey(
-    State(console): Shared,
-    member: Member,
-    Form(form): Form<IdForm>,
-) -> Response {
-    let Member { visit, caller } = member;
-    if let Err(stale) = visit.check(&console, &form.token) {
-        return stale.into_response();
-    }
-    let (passkeys, user) = (Arc::clone(&console.passkeys), caller.name.clone());
-    let auth = Arc::clone(console.node.auth());
+pub(super) async fn remove_passkey(State(console): Shared, sent: Sent<IdForm>) -> Response {
+    let (passkeys, user) = (Arc::clone(&console.passkeys), sent.caller.name.clone());
+    let (auth, id) = (Arc::clone(console.node.auth()), sent.form.id.clone());
     let removed = blocking(move || {
-        let removed = passkeys.remove(&user, &form.id);
+        let removed = passkeys.remove(&user, &id);
         let removed = removed.map_err(|error| error.to_string())?;
         if let Some(name) = &removed {
             auth.credential_changed(&user, &format!("passkey {name:?} removed"))
@@ -207,39 +165,25 @@ pub(super) async fn remove_passkey(
         }
         Ok::<_, String>(removed)
     });
-    match removed.await {
+    let said = match removed.await {
         Ok(Some(name)) => {
             let said = Said::done(&format!("The passkey {name} is removed."));
-            console.renewed_page(&visit, &caller, said).await
+            return console.changed_page(&sent, Ok(said)).await;
         }
-        Ok(None) => {
-            let said = Said::problem("You have no such passkey (any more).");
-            console.account_page(&visit, &caller, said).await
-        }
-        Err(why) => {
-            console
-                .account_page(&visit, &caller, Said::problem(&why))
-                .await
-        }
-    }
+        Ok(None) => Said::problem("You have no such passkey (any more)."),
+        Err(why) => Said::problem(&why),
+    };
+    console.account_page(&sent.visit, &sent.caller, said).await
 }
 
-pub(super) async fn end_sessions(
-    State(console): Shared,
-    member: Member,
-    Form(form): Form<TokenForm>,
-) -> Response {
-    let Member { visit, caller } = member;
-    if let Err(stale) = visit.check(&console, &form.token) {
-        return stale.into_response();
-    }
-    let auth = Arc::clone(console.node.auth());
+pub(super) async fn end_sessions(State(console): Shared, sent: Sent<Empty>) -> Response {
+    let (auth, caller) = (Arc::clone(console.node.auth()), sent.caller);
     match blocking(move || auth.end_sessions(&caller, &caller.name)).await {
         Ok(()) => {
             let set = [(header::SET_COOKIE, console.drop_session_cookie())];
             (set, Redirect::to("/console/sign-in")).into_response()
         }
-        Err(error) => console.failed(&visit, &error),
+        Err(error) => console.failed(&sent.visit, &error),
     }
 }
 
@@ -290,17 +234,15 @@ pub(super) async fn new_token(State(console): Shared, member: Member, body: Byte
     console.account_page(&visit, &caller, said).await
 }
 
-pub(super) async fn revoke_token(
-    State(console): Shared,
-    member: Member,
-    Form(form): Form<IdForm>,
-) -> Response {
-    let Member { visit, caller } = member;
-    if let Err(stale) = visit.check(&console, &form.token) {
-        return stale.into_response();
-    }
+pub(super) async fn revoke_token(State(console): Shared, sent: Sent<IdForm>) -> Response {
+    let Sent {
+        visit,
+        caller,
+        form,
+    } = sent;
     let (auth, of) = (Arc::clone(console.node.auth()), Arc::clone(&caller));
-    let said = match blocking(move || auth.revoke_token(&of, &of.name, &form.id)).await {
+    let revoked = blocking(move || auth.revoke_token(&of, &of.name, &form.id)).await;
+    let said = match revoked {
         Ok(()) => Said::done("The token is revoked."),
         Err(error) => Said::of(&error),
     };
@@ -345,6 +287,15 @@ impl Console {
             uri,
         };
         answer(StatusCode::OK, &page)
+    }
+
+    /// The page after a change of a credential, or after one that was refused.
+    async fn changed_page<T>(&self, sent: &Sent<T>, changed: Result<Said, AuthError>) -> Response {
+        let Sent { visit, caller, .. } = sent;
+        match changed {
+            Ok(said) => self.renewed_page(visit, caller, said).await,
+            Err(error) => self.account_page(visit, caller, Said::of(&error)).await,
+        }
     }
 
     /// The page after a change that ended every session, with a new one in the browser.

@@ -60,7 +60,8 @@ pub(super) async fn ask(
         Err(refused) => return refused.into_response(),
     };
     let passkeys = Arc::clone(&console.passkeys);
-    match blocking(move || passkeys.begin_sign_in(&asked.name)).await {
+    let source = visit.source.clone();
+    match blocking(move || passkeys.begin_sign_in(&asked.name, &source)).await {
         Ok(asked) => Json(asked).into_response(),
         Err(error) => refuse(&error),
     }
@@ -171,10 +172,11 @@ pub(super) async fn invite(
         Arc::clone(console.node.auth()),
         Arc::clone(&console.passkeys),
     );
+    let source = visit.source.clone();
     let asked = blocking(move || {
         auth.enrolment(&invited.name, &invited.code)
             .map_err(not_invited)?;
-        passkeys.begin_enrolment(&invited.name)
+        passkeys.begin_enrolment(&invited.name, &source)
     });
     match asked.await {
         Ok(asked) => Json(asked).into_response(),

@@ -51,7 +51,7 @@ pub(super) struct NextForm {
 
 #[derive(Deserialize)]
 pub(super) struct TokenForm {
-    pub(super) token: String,
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -195,7 +195,7 @@ pub(super) async fn depart(
     let Some(sso) = &console.sso else {
         return Redirect::to("/console/sign-in").into_response();
     };
-    match sso.begin(&visit.browser, next).await {
+    match sso.begin(&visit.browser, next, &visit.source).await {
         Ok(departure) => Redirect::to(departure.url.as_str()).into_response(),
         Err(error) => console.sso_failed(&visit, next, &error),
     }

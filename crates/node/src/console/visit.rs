@@ -18,6 +18,9 @@ use super::{Console, HOME};
 use crate::auth::{Caller, Source, secret};
 use crate::node::blocking;
 
+/// LIMIT: bytes of the page to go to after signing in, which is remembered meanwhile.
+const NEXT_BYTES_MAX: usize = 256;
+
 /// Characters of the browser's cookie: 32 bytes in base64.
 const BROWSER_CHARS: usize = 43;
 
@@ -215,7 +218,11 @@ fn from_here(headers: &HeaderMap, authority: Option<&str>) -> bool {
 /// A page of this console to go to next, or the first one: never another site.
 pub(super) fn safe(next: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte);
-    if next.starts_with(HOME) && !next.contains("//") && next.bytes().all(plain) {
+    if next.starts_with(HOME)
+        && next.len() <= NEXT_BYTES_MAX
+        && !next.contains("//")
+        && next.bytes().all(plain)
+    {
         next
     } else {
         HOME

@@ -2,6 +2,7 @@
 //! with whatever client certificate they show.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,21 +11,25 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use super::source::{self, Hop};
 use crate::auth::certificate::{self, Holders, Shown};
 use crate::auth::{Proof, Source};
 use crate::config::{Config, TlsFiles};
 use crate::error::NodeError;
-use crate::http;
-use crate::limits::{HANDSHAKE_SECS_MAX, NATIONAL_CONNECTIONS_MAX};
+use crate::http::{self, Shares};
+use crate::limits::{
+    HANDSHAKE_SECS_MAX, NATIONAL_CONNECTIONS_EACH_MAX, NATIONAL_CONNECTIONS_MAX,
+    NATIONAL_REQUESTS_EACH_MAX, REFUSAL_SECS_MAX, REFUSALS_AT_ONCE_MAX,
+};
 use crate::node::{Node, blocking, stopped};
 use crate::problem::Fault;
 
@@ -33,13 +38,6 @@ use crate::problem::Fault;
 pub(super) struct Tls {
     acceptor: TlsAcceptor,
     holders: Holders,
-}
-
-/// Where a connection comes from and what it showed.
-#[derive(Clone)]
-struct Client {
-    source: Source,
-    shown: Option<Shown>,
 }
 
 /// TLS as the configuration wants it; `None`: plain HTTP.
@@ -61,92 +59,184 @@ pub(super) async fn listen(
     router: Router,
     tls: Option<Tls>,
 ) -> Result<(), NodeError> {
-    let places = Arc::new(Semaphore::new(NATIONAL_CONNECTIONS_MAX));
+    let door = Door {
+        node: Arc::clone(&node),
+        router,
+        tls,
+        places: Arc::new(Semaphore::new(NATIONAL_CONNECTIONS_MAX)),
+        connections: Shares::default(),
+        requests: Shares::default(),
+        refusals: Arc::new(Semaphore::new(REFUSALS_AT_ONCE_MAX)),
+    };
     let mut shutdown = node.shutdown();
     loop {
-        // Waiting for a place leaves further clients in the system's own queue.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return Ok(());
-        };
         let accepted = tokio::select! {
             () = stopped(&mut shutdown) => {
-                drop(place);
-                return http::finished(&places, NATIONAL_CONNECTIONS_MAX).await;
+                return http::finished(&door.places, NATIONAL_CONNECTIONS_MAX).await;
             }
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, address)) = accepted else {
+            // Out of file descriptors, most likely: let open connections end first.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        drop(stream.set_nodelay(true));
-        let mut client = Client {
-            source: Source::of(address.ip()),
-            shown: None,
-        };
-        let (node, router, tls) = (Arc::clone(&node), router.clone(), tls.clone());
-        tokio::spawn(async move {
-            node.metrics().connections("national", 1);
-            match tls {
-                None => {
-                    let service = answering(&node, router, client);
-                    http::serve(stream, service, node.shutdown()).await;
-                }
-                Some(Tls { acceptor, holders }) => {
-                    let patience = Duration::from_secs(HANDSHAKE_SECS_MAX);
-                    if let Ok(Ok(stream)) =
-                        tokio::time::timeout(patience, acceptor.accept(stream)).await
-                    {
-                        client.shown = holders.shown(stream.get_ref().1);
-                        let service = answering(&node, router, client);
-                        http::serve(stream, service, node.shutdown()).await;
-                    }
-                }
-            }
-            node.metrics().connections("national", -1);
-            drop((node, place));
-        });
+        door.let_in(stream, address.ip());
     }
 }
 
-/// A router as one connection's service, its answers counted.
-fn answering(
-    node: &Arc<Node>,
+/// Who comes in, and what each may have open.
+#[derive(Clone)]
+struct Door {
+    node: Arc<Node>,
     router: Router,
-    client: Client,
-) -> impl hyper::service::Service<
-    Request<Incoming>,
-    Response = Response<Body>,
-    Error = Infallible,
-    Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
-> + Send
-+ 'static {
-    let node = Arc::clone(node);
-    service_fn(move |request: Request<Incoming>| {
-        let (node, router, client) = (Arc::clone(&node), router.clone(), client.clone());
-        let mut request = request.map(Body::new);
-        async move {
-            let response = match introduce(&node, client, &mut request).await {
-                Ok(()) => router.oneshot(request).await,
-                Err(fault) => Ok(fault.into_response()),
-            };
-            if let Ok(response) = &response {
-                node.metrics().answered("taxii", response.status().as_u16());
-            }
-            response
-        }
-    })
+    tls: Option<Tls>,
+    places: Arc<Semaphore>,
+    connections: Shares,
+    requests: Shares,
+    refusals: Arc<Semaphore>,
 }
 
-/// Tells the surfaces where a request comes from and, where a client certificate says so, from
-/// whom. The user is looked up each time: one removed or locked since the handshake is refused on
-/// a connection that is still open.
+impl Door {
+    /// Everybody is accepted at once and those beyond the bounds turned away: whoever waited in the
+    /// system's queue would wait behind a flood.
+    fn let_in(&self, stream: TcpStream, peer: IpAddr) {
+        let hop = Hop::of(peer, self.node.config());
+        let most = match hop {
+            Hop::Client(_) => NATIONAL_CONNECTIONS_EACH_MAX,
+            Hop::Proxy(_) => NATIONAL_CONNECTIONS_MAX,
+        };
+        let share = self.connections.take(&Source::of(peer).to_string(), most);
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let (Some(share), Ok(place)) = (share, place) else {
+            return self.turn_away(stream, peer);
+        };
+        let door = self.clone();
+        tokio::spawn(async move {
+            drop(stream.set_nodelay(true));
+            door.node.metrics().connections("national", 1);
+            door.serve(stream, hop).await;
+            door.node.metrics().connections("national", -1);
+            drop((door, share, place));
+        });
+    }
+
+    async fn serve(&self, stream: TcpStream, hop: Hop) {
+        let Some(Tls { acceptor, holders }) = &self.tls else {
+            return http::serve(stream, self.answering(hop, None), self.node.shutdown()).await;
+        };
+        let patience = Duration::from_secs(HANDSHAKE_SECS_MAX);
+        if let Ok(Ok(stream)) = tokio::time::timeout(patience, acceptor.accept(stream)).await {
+            let shown = holders.shown(stream.get_ref().1);
+            http::serve(stream, self.answering(hop, shown), self.node.shutdown()).await;
+        }
+    }
+
+    /// Tells a client that there is no place, as far as that takes neither memory nor time.
+    fn turn_away(&self, stream: TcpStream, peer: IpAddr) {
+        self.node.metrics().turned_away("national");
+        tracing::debug!(%peer, "too many connections; one was turned away");
+        if self.tls.is_some() {
+            return;
+        }
+        let Ok(turn) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            return;
+        };
+        tokio::spawn(async move {
+            let patience = Duration::from_secs(REFUSAL_SECS_MAX);
+            drop(tokio::time::timeout(patience, refuse(stream)).await);
+            drop(turn);
+        });
+    }
+
+    /// The router as one connection's service, its answers counted.
+    fn answering(
+        &self,
+        hop: Hop,
+        shown: Option<Shown>,
+    ) -> impl hyper::service::Service<
+        Request<Body>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    > + Send
+    + 'static {
+        let door = self.clone();
+        service_fn(move |request: Request<Body>| {
+            let (door, shown) = (door.clone(), shown.clone());
+            async move {
+                let source = source::of(hop, request.headers(), door.node.config());
+                let most = NATIONAL_REQUESTS_EACH_MAX;
+                let Some(share) = door.requests.take(&source.to_string(), most) else {
+                    return Ok(door.counted(Fault::crowded().into_response()));
+                };
+                // A task of its own: whoever hangs up, or takes a stream back, and asks anew must
+                // not have more work under way than those who wait for their answers.
+                let answer = tokio::spawn(async move {
+                    let response = door.answer(source, hop, shown, request).await;
+                    drop(share);
+                    door.counted(response)
+                });
+                Ok(answer.await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a request could not be answered");
+                    let what = "the answer to this request".into();
+                    Fault::from(NodeError::Stopped { what }).into_response()
+                }))
+            }
+        })
+    }
+
+    async fn answer(
+        &self,
+        source: Source,
+        hop: Hop,
+        shown: Option<Shown>,
+        mut request: Request<Body>,
+    ) -> Response<Body> {
+        request.extensions_mut().insert(source);
+        request.extensions_mut().insert(hop);
+        match introduce(&self.node, shown, &mut request).await {
+            Ok(()) => {
+                let Ok(response) = self.router.clone().oneshot(request).await;
+                response
+            }
+            Err(fault) => fault.into_response(),
+        }
+    }
+
+    fn counted(&self, response: Response<Body>) -> Response<Body> {
+        let status = response.status().as_u16();
+        self.node.metrics().answered("taxii", status);
+        response
+    }
+}
+
+/// What a client is told for which there is no place, without looking at what it wants.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: text/plain; charset=utf-8\r\n\
+    content-length: 76\r\n\
+    retry-after: 5\r\n\
+    connection: close\r\n\r\n\
+    Too many connections are open here: close those not needed, try again later\n";
+
+async fn refuse(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.write_all(FULL).await?;
+    stream.shutdown().await?;
+    // What the client has sent is taken off the line: a close with bytes unread would take the
+    // answer back.
+    let mut sent = [0; 1024];
+    while stream.read(&mut sent).await? > 0 {}
+    Ok(())
+}
+
+/// Tells the surfaces from whom a request comes where a client certificate says so. The user is
+/// looked up each time: one removed or locked since the handshake is refused on a connection that
+/// is still open.
 async fn introduce(
     node: &Arc<Node>,
-    client: Client,
+    shown: Option<Shown>,
     request: &mut Request<Body>,
 ) -> Result<(), Fault> {
-    request.extensions_mut().insert(client.source);
     let refused = |why: String| {
         Fault::new(
             StatusCode::FORBIDDEN,
@@ -155,7 +245,7 @@ async fn introduce(
             why,
         )
     };
-    let user = match client.shown {
+    let user = match shown {
         None => return Ok(()),
         Some(Shown::User(user)) => user,
         Some(stranger) => return Err(refused(stranger.to_string())),

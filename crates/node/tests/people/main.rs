@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use kurultai_node::Clock;
+use kurultai_node::auth::Source;
 use openidconnect::url::Url;
 use store::{Options, Store};
 
@@ -56,6 +57,11 @@ fn store(clock: &Clock) -> (Store, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), Options::new(clock.as_fn())).unwrap();
     (store, dir)
+}
+
+/// Where the browser of a test is.
+fn here() -> Source {
+    Source::of(std::net::IpAddr::from([192, 0, 2, 1]))
 }
 
 fn origin() -> Url {

@@ -14,7 +14,7 @@ use kurultai_node::config::{Config, Oidc};
 use openidconnect::url::Url;
 use policy::Duty;
 
-use super::origin;
+use super::{here, origin};
 
 /// The provider's secret for this node, as `oidc_provider.mjs` has it.
 pub(super) const SECRET: &str = "a-secret-that-only-the-test-knows-0123456789";
@@ -218,7 +218,10 @@ fn world(more: &str) -> Option<World> {
 
 impl World {
     async fn sign_on(&self, who: &str) -> Result<SignedOn, OidcError> {
-        let departure = self.sso.begin("browser", "/console/approvals").await?;
+        let departure = self
+            .sso
+            .begin("browser", "/console/approvals", &here())
+            .await?;
         let url = self.provider.browse(&departure.url, who).await;
         assert!(url.as_str().starts_with(CALLBACK), "{url}");
         self.sso.finish("browser", back(&url)).await
@@ -249,7 +252,7 @@ async fn a_provider_says_who_it_is_and_adds_only_mapped_duties() {
     let mut config = world.config.clone();
     config.duties.clear();
     let sso = SingleSignOn::new(&config, &origin(), world.hand.clock()).unwrap();
-    let departure = sso.begin("browser", "/").await.unwrap();
+    let departure = sso.begin("browser", "/", &here()).await.unwrap();
     let url = world.provider.browse(&departure.url, "bolat").await;
     let bolat = sso.finish("browser", back(&url)).await.unwrap();
     assert_eq!(bolat.duties, BTreeSet::new());
@@ -287,7 +290,7 @@ async fn each_wrong_token_is_refused_for_its_fault() {
 async fn a_state_counts_once_soon_and_in_its_own_browser() {
     let Some(world) = world("") else { return };
     let begun = async || {
-        let departure = world.sso.begin("browser", "/").await.unwrap();
+        let departure = world.sso.begin("browser", "/", &here()).await.unwrap();
         back(&world.provider.browse(&departure.url, "anna").await)
     };
     let first = begun().await;
@@ -314,7 +317,7 @@ async fn a_state_counts_once_soon_and_in_its_own_browser() {
 async fn answers_of_others_and_refusals_do_not_sign_on() {
     let Some(world) = world("") else { return };
     let begun = async || {
-        let departure = world.sso.begin("browser", "/").await.unwrap();
+        let departure = world.sso.begin("browser", "/", &here()).await.unwrap();
         back(&world.provider.browse(&departure.url, "anna").await)
     };
     // The provider is named in its answers (RFC 9207).
@@ -353,7 +356,7 @@ async fn only_mapped_people_and_verified_addresses_count() {
     let mut config = world.config.clone();
     config.user_claim = "preferred_username".into();
     let sso = SingleSignOn::new(&config, &origin(), world.hand.clock()).unwrap();
-    let departure = sso.begin("browser", "/").await.unwrap();
+    let departure = sso.begin("browser", "/", &here()).await.unwrap();
     let url = world.provider.browse(&departure.url, "anna").await;
     let stranger = sso.finish("browser", back(&url)).await;
     assert_eq!(stranger, Err(OidcError::Stranger));
@@ -373,7 +376,10 @@ async fn a_provider_that_is_not_there_is_said_to_be() {
     };
     let nobody = config("http://127.0.0.1:9").unwrap();
     let sso = SingleSignOn::new(&nobody, &origin(), super::Hand::new().clock()).unwrap();
-    assert_eq!(sso.begin("b", "/").await.unwrap_err(), OidcError::Provider);
+    assert_eq!(
+        sso.begin("b", "/", &here()).await.unwrap_err(),
+        OidcError::Provider
+    );
     // Beyond this machine nothing goes unencrypted.
     let error = config("http://idp.example").unwrap_err().to_string();
     assert!(error.contains("people.oidc.issuer"), "{error}");

@@ -7,7 +7,7 @@ use webauthn_authenticator_rs::WebauthnAuthenticator;
 use webauthn_authenticator_rs::prelude::Url;
 use webauthn_authenticator_rs::softpasskey::SoftPasskey;
 
-use super::{Hand, origin, store};
+use super::{Hand, here, origin, store};
 
 struct World {
     passkeys: Passkeys,
@@ -83,7 +83,7 @@ fn a_user_registers_several_passkeys_and_signs_in_with_each() {
     world.register("bolat", "key of Bolat");
     for which in [0, 1, 0] {
         let device = &mut devices[which];
-        let asked = world.passkeys.begin_sign_in("anna").unwrap();
+        let asked = world.passkeys.begin_sign_in("anna", &here()).unwrap();
         // The browser offers the device those of the listed credentials that it has.
         let offered = &asked.options["publicKey"]["allowCredentials"];
         assert_eq!(offered.as_array().unwrap().len(), 2);
@@ -115,7 +115,7 @@ fn a_user_registers_several_passkeys_and_signs_in_with_each() {
 fn an_answer_counts_once_soon_and_for_its_own_challenge() {
     let world = world();
     let mut device = world.register("anna", "key");
-    let asked = world.passkeys.begin_sign_in("anna").unwrap();
+    let asked = world.passkeys.begin_sign_in("anna", &here()).unwrap();
     let answer = show(&mut device, &asked, HERE);
     world
         .passkeys
@@ -124,17 +124,17 @@ fn an_answer_counts_once_soon_and_for_its_own_challenge() {
     // Again, and under the ticket of another challenge.
     let again = world.passkeys.finish_sign_in(&asked.ticket, &answer);
     assert!(matches!(again, Err(PasskeyError::Gone)), "{again:?}");
-    let other = world.passkeys.begin_sign_in("anna").unwrap();
+    let other = world.passkeys.begin_sign_in("anna", &here()).unwrap();
     let replayed = world.passkeys.finish_sign_in(&other.ticket, &answer);
     assert!(matches!(replayed, Err(PasskeyError::Wrong)), "{replayed:?}");
     // Too late.
-    let late = world.passkeys.begin_sign_in("anna").unwrap();
+    let late = world.passkeys.begin_sign_in("anna", &here()).unwrap();
     let answer = show(&mut device, &late, HERE);
     world.hand.pass(301);
     let late = world.passkeys.finish_sign_in(&late.ticket, &answer);
     assert!(matches!(late, Err(PasskeyError::Gone)), "{late:?}");
     // A sign-in's ticket registers nothing.
-    let asked = world.passkeys.begin_sign_in("anna").unwrap();
+    let asked = world.passkeys.begin_sign_in("anna", &here()).unwrap();
     let mixed = world
         .passkeys
         .finish_registration("anna", &asked.ticket, "x", b"{}", || Ok(()));
@@ -146,7 +146,7 @@ fn another_site_another_user_and_nonsense_are_refused() {
     let world = world();
     let mut device = world.register("anna", "key");
     // A page elsewhere that passes the challenge on.
-    let asked = world.passkeys.begin_sign_in("anna").unwrap();
+    let asked = world.passkeys.begin_sign_in("anna", &here()).unwrap();
     let mut options = asked.options.clone();
     options["publicKey"]["rpId"] = "kz.example".into();
     let relayed = device.do_authentication(
@@ -165,7 +165,7 @@ fn another_site_another_user_and_nonsense_are_refused() {
             .finish_registration("bolat", &asked.ticket, "mine", &answer, || Ok(()));
     assert!(matches!(result, Err(PasskeyError::Gone)), "{result:?}");
     for nonsense in [&b""[..], b"{}", b"[1]", &[0xff; 64], &vec![b'['; 100_000]] {
-        let asked = world.passkeys.begin_sign_in("anna").unwrap();
+        let asked = world.passkeys.begin_sign_in("anna", &here()).unwrap();
         let result = world.passkeys.finish_sign_in(&asked.ticket, nonsense);
         assert!(matches!(result, Err(PasskeyError::Wrong)), "{result:?}");
     }
@@ -197,7 +197,7 @@ fn a_counter_that_does_not_grow_is_refused_and_names_the_passkey() {
     let world = world();
     let mut device = world.register("anna", "key");
     world.set_counter("anna", 1_000);
-    let asked = world.passkeys.begin_sign_in("anna").unwrap();
+    let asked = world.passkeys.begin_sign_in("anna", &here()).unwrap();
     let answer = show(&mut device, &asked, HERE);
     match world.passkeys.finish_sign_in(&asked.ticket, &answer) {
         Err(PasskeyError::Copied { user, passkey }) => {
@@ -207,7 +207,7 @@ fn a_counter_that_does_not_grow_is_refused_and_names_the_passkey() {
     }
     // The counter may also have grown past the answer while the person was busy.
     world.set_counter("anna", 0);
-    let asked = world.passkeys.begin_sign_in("anna").unwrap();
+    let asked = world.passkeys.begin_sign_in("anna", &here()).unwrap();
     let answer = show(&mut device, &asked, HERE);
     world.set_counter("anna", 1_000);
     let result = world.passkeys.finish_sign_in(&asked.ticket, &answer);
@@ -221,7 +221,7 @@ fn a_counter_that_does_not_grow_is_refused_and_names_the_passkey() {
 fn a_removed_passkey_opens_nothing_even_when_already_asked_for() {
     let world = world();
     let mut device = world.register("anna", "key");
-    let asked = world.passkeys.begin_sign_in("anna").unwrap();
+    let asked = world.passkeys.begin_sign_in("anna", &here()).unwrap();
     let answer = show(&mut device, &asked, HERE);
     let id = world.passkeys.list("anna").unwrap().remove(0).id;
     assert_eq!(world.passkeys.remove("bolat", &id).unwrap(), None);
@@ -238,7 +238,7 @@ fn a_name_without_passkeys_is_asked_like_any_other() {
     let world = world();
     world.register("anna", "key");
     let [anna, nobody, again] = ["anna", "nobody", "nobody"]
-        .map(|name| world.passkeys.begin_sign_in(name).unwrap().options);
+        .map(|name| world.passkeys.begin_sign_in(name, &here()).unwrap().options);
     let shape = |options: &Value| {
         let mut keys: Vec<String> = options["publicKey"]
             .as_object()
@@ -265,9 +265,9 @@ fn a_name_without_passkeys_is_asked_like_any_other() {
 #[test]
 fn challenges_and_passkeys_are_bounded() {
     let world = world();
-    let first = world.passkeys.begin_sign_in("nobody").unwrap();
+    let first = world.passkeys.begin_sign_in("nobody", &here()).unwrap();
     for _ in 0..1024 {
-        world.passkeys.begin_sign_in("nobody").unwrap();
+        world.passkeys.begin_sign_in("nobody", &here()).unwrap();
     }
     let result = world.passkeys.finish_sign_in(&first.ticket, b"{}");
     assert!(matches!(result, Err(PasskeyError::Gone)), "{result:?}");
@@ -290,6 +290,6 @@ fn without_an_origin_that_has_a_name_there_are_no_passkeys() {
     assert_eq!(of(Some("https://192.0.2.1")), Err(NoSite::NoName));
     assert_eq!(of(Some("http://localhost:8441")), Ok(()));
     let none = Passkeys::new(store.clone(), hand.clock(), None, "x");
-    let error = none.begin_sign_in("anna").unwrap_err().to_string();
+    let error = none.begin_sign_in("anna", &here()).unwrap_err().to_string();
     assert!(error.contains("set origin under [people]"), "{error}");
 }

@@ -35,8 +35,11 @@ pub(crate) struct Password {
 #[derive(Args)]
 pub(crate) struct Totp {
     /// Remove them instead
-    #[arg(long)]
+    #[arg(long, conflicts_with = "replace")]
     remove: bool,
+    /// Set up another app in place of the one until now, whose code is asked first
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     data: Data,
 }
@@ -96,7 +99,13 @@ impl Totp {
             show::line("one-time codes are removed");
             return Ok(());
         }
-        let new: TotpReply = admin.post("/auth/totp/new", &()).await?;
+        let before = match self.replace {
+            true => Some(ConfirmRequest {
+                code: sign_in::ask("one-time code or recovery code until now")?,
+            }),
+            false => None,
+        };
+        let new: TotpReply = admin.post("/auth/totp/new", &before).await?;
         show::line(format!("secret: {}", new.secret));
         show::line(format!("uri:    {}", new.uri));
         show::notice("this is the only time it is shown; give it to your authenticator");

@@ -1,5 +1,6 @@
 //! Who is let in, and when a change takes effect.
 
+mod hostile;
 mod rights;
 mod sign_in;
 mod tokens;
@@ -80,8 +81,8 @@ impl World {
 
     /// Sets up one-time codes; answers with their secret and the recovery codes.
     async fn with_codes(&self, name: &str) -> (String, Vec<String>) {
-        let caller = self.auth.caller(name, Proof::Password).unwrap();
-        let new = self.auth.new_totp(&caller).unwrap();
+        let caller = Arc::new(self.auth.caller(name, Proof::Password).unwrap());
+        let new = self.auth.new_totp(&caller, None, &home()).await.unwrap();
         let code = self.code(&new.secret);
         (new.secret, self.auth.confirm_totp(&caller, &code).unwrap())
     }

@@ -251,18 +251,16 @@ async fn codes_are_set_up_by_the_person_and_sealed() {
         .authenticate(Some(&bearer(&world.token("anna"))), &home())
         .await
         .unwrap();
-    for caller in [&operator(), &*token] {
-        assert!(matches!(
-            world.auth.new_totp(caller),
-            Err(AuthError::NotTheirs { .. })
-        ));
+    for caller in [&Arc::new(operator()), &token] {
+        let begun = world.auth.new_totp(caller, None, &home()).await;
+        assert!(matches!(begun, Err(AuthError::NotTheirs { .. })));
     }
-    let anna = world.auth.caller("anna", Proof::Password).unwrap();
+    let anna = Arc::new(world.auth.caller("anna", Proof::Password).unwrap());
     assert!(
         wrong(world.auth.confirm_totp(&anna, "123456")),
         "none was begun"
     );
-    let new = world.auth.new_totp(&anna).unwrap();
+    let new = world.auth.new_totp(&anna, None, &home()).await.unwrap();
     assert!(
         new.uri.starts_with("otpauth://totp/Kurultai:anna?secret=")
             && new.uri.contains(&new.secret)
