@@ -1,6 +1,11 @@
 //! Ten thousand connections at once against a real process: it stays up, grows little, and goes on
 //! serving somebody else.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it measures how long others wait"
+)]
+
 mod common;
 
 use std::net::SocketAddr;

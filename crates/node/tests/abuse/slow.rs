@@ -46,7 +46,7 @@ async fn slow_loris_is_shaken_off_and_nobody_else_waits() {
         stream.write_all(begun).await.unwrap();
         loris.push(stream);
     }
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let bound = Duration::from_secs(HEADER_SECS_MAX + 2 * TRAFFIC_LOOK_SECS + 10);
     let mut closed = Vec::new();
     for mut stream in loris {
@@ -56,7 +56,7 @@ async fn slow_loris_is_shaken_off_and_nobody_else_waits() {
         }));
     }
     while closed.iter().any(|task| !task.is_finished()) {
-        let asked = std::time::Instant::now();
+        let asked = tokio::time::Instant::now();
         assert!(is_served(OTHER, kz.national).await);
         assert!(
             asked.elapsed() < Duration::from_secs(5),
