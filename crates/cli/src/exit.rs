@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Exit code 3: a file, the disk, a server or a partner could not be used just now.
     Unavailable(String),
+    /// Exit code 4: nothing is wrong that would be refused, and something should be put right.
+    Warned(String),
 }
 
 impl Failure {
@@ -47,6 +49,7 @@ impl Failure {
             Failure::Refused(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Unavailable(_) => 3,
+            Failure::Warned(_) => 4,
         }
     }
 }
@@ -54,9 +57,10 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Refused(text) | Failure::Usage(text) | Failure::Unavailable(text) => {
-                f.write_str(text)
-            }
+            Failure::Refused(text)
+            | Failure::Usage(text)
+            | Failure::Unavailable(text)
+            | Failure::Warned(text) => f.write_str(text),
         }
     }
 }

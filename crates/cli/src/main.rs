@@ -33,6 +33,7 @@ Exit codes:
   1  refused: the node, a rule or a check said no
   2  the command line, an input's form or the configuration is wrong
   3  a file, the disk, a server or a partner could not be used just now
+  4  done, with warnings (only `validate`)
 
 Environment:
   KURULTAI_HOME  the data folder, where --data is not given (default ./kurultai-data)
@@ -61,6 +62,8 @@ enum Command {
     Serve(commands::serve::Serve),
     /// Take STIX objects into the national collection
     Add(commands::add::Add),
+    /// Check STIX 2.1 files against the standard
+    Validate(commands::validate::Validate),
     /// List objects of a collection
     Objects(commands::objects::Objects),
     /// Release objects of the national collection into a channel
@@ -153,6 +156,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Init(command) => command.run(),
             Command::Serve(command) => command.run().await,
             Command::Add(command) => command.run().await,
+            Command::Validate(command) => command.run(),
             Command::Objects(command) => command.run().await,
             Command::Release(command) => command.run().await,
             Command::Withdraw(command) => command.run().await,

@@ -10,6 +10,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use kurultai_model as model;
+use model::validate::{Mode, Validator};
 use model::{Hash, Object, bundle};
 
 const OBJECTS: usize = 20_000;
@@ -49,6 +50,16 @@ fn main() {
     rate("parse + hash, not canonical", OBJECTS, || {
         for bytes in &foreign {
             black_box(Object::parse(bytes)).expect("accepted");
+        }
+    });
+    let validator = Validator::new(Mode::Strict);
+    let objects: Vec<Object> = canonical
+        .iter()
+        .map(|bytes| Object::parse(bytes).expect("accepted"))
+        .collect();
+    rate("validate, of parsed objects", OBJECTS, || {
+        for object in &objects {
+            black_box(validator.object(object));
         }
     });
     for (name, objects) in [("canonical", &canonical), ("not canonical", &foreign)] {

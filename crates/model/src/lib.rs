@@ -31,6 +31,7 @@ mod person;
 mod refusal;
 pub mod request;
 mod time;
+pub mod validate;
 mod version;
 
 pub use bundle::bundle;

@@ -73,5 +73,11 @@ pub const NATO_DEPTH_MAX: usize = 16;
 /// LIMIT: elements in such a document.
 pub const NATO_ELEMENTS_MAX: usize = 2048;
 
+/// LIMIT: findings that validation lists for one object; the rest is counted. Nobody reads more.
+pub const FINDINGS_MAX: usize = 64;
+
+/// LIMIT: findings that validation lists for one text: some megabytes.
+pub const REPORT_FINDINGS_MAX: usize = 10_000;
+
 const _: () = assert!(DEPTH_MAX <= 128, "the readers recurse once per level");
 const _: () = assert!(TYPE_BYTES_MIN < TYPE_BYTES_MAX);

@@ -18,6 +18,7 @@ use serde::Deserialize;
 pub use self::policy::Policy;
 use self::policy::RawPolicy;
 use crate::error::NodeError;
+use crate::intake::Validation;
 use crate::limits::{ADD_BODY_BYTES_MAX, CONFIG_BYTES_MAX};
 pub use network::Network;
 use people::RawPeople;
@@ -47,6 +48,8 @@ pub struct Config {
     pub national_tls: Option<TlsFiles>,
     /// The label of added objects for what they do not state themselves.
     pub intake_label: Label,
+    /// How much of STIX 2.1 added objects are held to.
+    pub intake_validation: Validation,
     /// How this member releases into each channel it named; all others are `manual`.
     pub release: Vec<ChannelMode>,
     /// The folder of the key files.
@@ -176,12 +179,14 @@ struct RawTls {
 #[serde(deny_unknown_fields, default)]
 struct RawIntake {
     label: String,
+    validation: Validation,
 }
 
 impl Default for RawIntake {
     fn default() -> RawIntake {
         RawIntake {
             label: "TLP:AMBER".into(),
+            validation: Validation::default(),
         }
     }
 }
@@ -454,6 +459,7 @@ impl Raw {
                 key: data.join(tls.key),
             }),
             intake_label,
+            intake_validation: self.intake.validation,
             release,
             keys: data.join(self.keys.folder),
             log_format: self.log.format,

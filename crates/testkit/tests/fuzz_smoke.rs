@@ -36,6 +36,7 @@ smoke! {
     model_canonical = "../../../fuzz/bodies/model_canonical.rs";
     model_label = "../../../fuzz/bodies/model_label.rs";
     model_nato = "../../../fuzz/bodies/model_nato.rs";
+    model_validate = "../../../fuzz/bodies/model_validate.rs";
     policy_accord = "../../../fuzz/bodies/policy_accord.rs";
     policy_admit = "../../../fuzz/bodies/policy_admit.rs";
     policy_cases = "../../../fuzz/bodies/policy_cases.rs";

@@ -45,6 +45,8 @@ pub(crate) struct Added {
     pub(crate) added: usize,
     /// Held already.
     pub(crate) duplicates: usize,
+    /// Warnings about their STIX, where the node counts them (`intake.validation`).
+    pub(crate) warnings: u64,
     /// Refused, for their form or because other content is held under their version.
     pub(crate) refused: usize,
     /// Each refusal.
@@ -135,6 +137,7 @@ pub(crate) async fn add(
             .await?;
         sum.added += report.added;
         sum.duplicates += report.duplicates;
+        sum.warnings += report.warnings;
         sum.refused += report.conflicts + report.refused;
         for refusal in report.refusals {
             let place = indices.get(refusal.index).copied().unwrap_or(refusal.index);
@@ -187,6 +190,12 @@ fn report(sum: &Added, files: usize) {
         show::thousands(sum.duplicates as u64),
         show::thousands(sum.refused as u64)
     ));
+    if sum.warnings > 0 {
+        show::line(format!(
+            "{} about their STIX; kurultai validate lists them",
+            show::count(sum.warnings, "warning")
+        ));
+    }
     for channel in &sum.automatic {
         show::line(format!("automatic release considers them for {channel}"));
     }

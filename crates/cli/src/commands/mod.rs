@@ -19,6 +19,7 @@ pub(crate) mod request_rule;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod user;
+pub(crate) mod validate;
 
 /// Who stands behind a command, for the audit log: the flag, else the login name.
 pub(crate) fn who(flag: &Option<String>) -> String {

@@ -25,6 +25,7 @@ use super::types::{AddReport, AuditRecord, ObjectInfo, ObjectRefusal, ObjectsPag
 use super::{As, Shared, query};
 use crate::auth::Scope;
 use crate::error::NodeError;
+use crate::intake::Validation;
 use crate::limits::{
     ADD_BATCH_OBJECTS, ADD_BYTES_HELD_MAX, ADD_PLAIN_BYTES_MAX, ADDS_AT_ONCE_MAX, ADMIN_ITEMS_MAX,
     ADMIN_PAGE_DEFAULT, ADMIN_PAGE_MAX,
@@ -122,11 +123,13 @@ pub(super) async fn add(
         .map_err(|_| NodeError::Stopped {
             what: "the intake".into(),
         })?;
-    let mut parsed = blocking(move || parse(body)).await?;
+    let validation = node.config().intake_validation;
+    let mut parsed = blocking(move || parse(body, validation)).await?;
     let objects = std::mem::take(&mut parsed.objects);
     let mut report = AddReport {
         total: parsed.total,
         refused: parsed.refusals.len(),
+        warnings: parsed.warnings,
         ..AddReport::default()
     };
     let mut refusals = parsed.refusals;
@@ -250,9 +253,10 @@ struct Parsed {
     total: usize,
     objects: Vec<(usize, Object)>,
     refusals: Vec<ObjectRefusal>,
+    warnings: u64,
 }
 
-fn parse(body: Vec<u8>) -> Result<Parsed, NodeError> {
+fn parse(body: Vec<u8>, validation: Validation) -> Result<Parsed, NodeError> {
     let plain = if body.starts_with(&ZSTD_MAGIC) {
         unpack(&body)?
     } else {
@@ -265,7 +269,21 @@ fn parse(body: Vec<u8>) -> Result<Parsed, NodeError> {
     }
     let mut parsed = Parsed::default();
     parsed.total = model::bundle(&plain, |index, object| match object {
-        Ok(object) => parsed.objects.push((index, object)),
+        Ok(object) => match validation.check(&object) {
+            Ok(warnings) => {
+                parsed.warnings += warnings;
+                parsed.objects.push((index, object));
+            }
+            Err(finding) => parsed.refusals.push(ObjectRefusal {
+                index,
+                id: Some(object.id().to_string()),
+                reason: format!(
+                    "{} [{}, STIX 2.1 section {}]",
+                    finding.sentence, finding.rule.id, finding.section
+                ),
+                pointer: finding.pointer,
+            }),
+        },
         Err(refusal) => parsed.refusals.push(ObjectRefusal {
             index,
             id: None,

@@ -1,5 +1,6 @@
 //! The effective configuration in words, for `kurultai doctor`.
 
+use crate::intake::Validation;
 use policy::{Kinds, ReleaseMode};
 
 use super::{Config, LogFormat, mode_word, tlp_word};
@@ -55,6 +56,15 @@ impl Config {
                 "intake.label",
                 self.intake_label.to_string(),
                 "label of added objects for what they do not state",
+            ),
+            line(
+                "intake.validation",
+                self.intake_validation.as_str().into(),
+                match self.intake_validation {
+                    Validation::Off => "added objects are not held up to the whole of STIX 2.1",
+                    Validation::Lenient => "warnings about added objects are counted",
+                    Validation::Strict => "added objects that break STIX 2.1 are refused",
+                },
             ),
             line(
                 "keys.folder",

@@ -21,6 +21,22 @@ fn the_template_is_a_valid_configuration_with_safe_defaults() {
     assert_eq!(config.mode("any", "channel"), ReleaseMode::Manual);
     assert_eq!(config.intake_label, Label::parse("TLP:AMBER").unwrap());
     assert_eq!(config.keys, Path::new("/data/keys"));
+    assert_eq!(config.intake_validation, Validation::Off);
+}
+
+#[test]
+fn validation_is_one_word_and_explained() {
+    for (word, wanted) in [
+        ("off", Validation::Off),
+        ("lenient", Validation::Lenient),
+        ("strict", Validation::Strict),
+    ] {
+        let config = parse(&format!("{MEMBER}[intake]\nvalidation = \"{word}\"\n")).unwrap();
+        assert_eq!(config.intake_validation, wanted);
+        assert_eq!(config.intake_label, Label::parse("TLP:AMBER").unwrap());
+        let explained = format!("{:?}", config.explain());
+        assert!(explained.contains("intake.validation"), "{explained}");
+    }
 }
 
 #[test]
@@ -84,6 +100,10 @@ fn each_wrong_value_is_refused_by_name() {
         (
             format!("{MEMBER}[intake]\nlabel = \"TLP:PURPLE\"\n"),
             "intake.label",
+        ),
+        (
+            format!("{MEMBER}[intake]\nvalidation = \"harsh\"\n"),
+            "harsh",
         ),
         (
             format!("{MEMBER}[limits]\npoll_secs = 0\n"),

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use model::Object;
 use store::{Outcome, Record, Seq, Store, StoreError};
 
+use crate::intake::Validation;
 use crate::node::Node;
 use crate::taxii::{Host, Listing, NotRemoved};
 
@@ -43,6 +44,10 @@ impl Host for TaxiiHost {
             tracing::debug!(user = by, count, "objects taken in over TAXII");
             Ok(outcomes)
         })
+    }
+
+    fn validation(&self) -> Validation {
+        self.0.config().intake_validation
     }
 
     fn remove(&self, records: Vec<Record>, by: &str) -> BoxFuture<'static, Result<(), NotRemoved>> {

@@ -51,6 +51,7 @@ use store::{Command, Outcome, Record, Seq, Store, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::auth::{Auth, Caller, Source, secret};
+use crate::intake::Validation;
 use coding::{Coding, Packs};
 use cursor::Cursors;
 use fault::Fault;
@@ -89,6 +90,11 @@ pub trait Host: Send + Sync + 'static {
         objects: Vec<Object>,
         by: &str,
     ) -> BoxFuture<'static, Result<Vec<Outcome>, StoreError>>;
+
+    /// How much of STIX 2.1 added objects are held to.
+    fn validation(&self) -> Validation {
+        Validation::Off
+    }
 
     /// Takes records out of the national collection again, all of them or none. The answer comes
     /// when that is durable and accounted for.

@@ -21,6 +21,7 @@ use super::limits::{FAILURES_MAX, STATUS_TEXT_CHARS_MAX};
 use super::status::Failure;
 use super::{Api, blocking, media, reply};
 use crate::auth::Caller;
+use crate::intake::Validation;
 
 /// Takes the objects in `body`. The caller may add them: that has been decided.
 pub(super) async fn add(
@@ -33,12 +34,13 @@ pub(super) async fn add(
     let at = api.host.now();
     let upload = api.uploads.read(headers, body).await?;
     let bytes = upload.bytes.clone();
+    let validation = api.host.validation();
     let Parsed {
         objects,
         places,
         total,
         mut faults,
-    } = blocking(move || parse(&bytes)).await?;
+    } = blocking(move || parse(&bytes, validation)).await?;
     if !objects.is_empty() {
         let outcomes = api.host.add(objects, &caller.name).await?;
         for (outcome, place) in outcomes.iter().zip(places) {
@@ -74,7 +76,7 @@ struct Parsed {
     faults: Vec<(usize, String)>,
 }
 
-fn parse(bytes: &[u8]) -> Result<Parsed, Fault> {
+fn parse(bytes: &[u8], validation: Validation) -> Result<Parsed, Fault> {
     let mut parsed = Parsed {
         objects: Vec::new(),
         places: Vec::new(),
@@ -82,15 +84,24 @@ fn parse(bytes: &[u8]) -> Result<Parsed, Fault> {
         faults: Vec::new(),
     };
     let mut refused = 0;
-    let each = |place: usize, object: Result<Object, Refusal>| match object {
-        Ok(object) => {
-            parsed.objects.push(object);
-            parsed.places.push(place);
-        }
-        Err(refusal) => {
-            refused += 1;
-            if refused <= FAILURES_MAX {
-                parsed.faults.push((place, refusal.to_string()));
+    let each = |place: usize, object: Result<Object, Refusal>| {
+        let judged = match object {
+            Ok(object) => match validation.refuses(&object) {
+                None => Ok(object),
+                Some(why) => Err(why),
+            },
+            Err(refusal) => Err(refusal.to_string()),
+        };
+        match judged {
+            Ok(object) => {
+                parsed.objects.push(object);
+                parsed.places.push(place);
+            }
+            Err(why) => {
+                refused += 1;
+                if refused <= FAILURES_MAX {
+                    parsed.faults.push((place, why));
+                }
             }
         }
     };

@@ -26,10 +26,10 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use kurultai_node::Clock;
 use kurultai_node::admin::types::TokenRequest;
 use kurultai_node::auth::{Auth, Caller, Proof, Scope, UserChange};
 use kurultai_node::taxii::{Host, Listing, NotRemoved};
+use kurultai_node::{Clock, Validation};
 use model::{Label, Object};
 use policy::Duty;
 use serde_json::Value;
@@ -62,6 +62,7 @@ struct TestHost {
     store: Store,
     clock: Clock,
     collections: Arc<[Listing]>,
+    validation: Validation,
 }
 
 impl Host for TestHost {
@@ -83,6 +84,10 @@ impl Host for TestHost {
 
     fn collections(&self) -> Arc<[Listing]> {
         self.collections.clone()
+    }
+
+    fn validation(&self) -> Validation {
+        self.validation
     }
 
     fn add(
@@ -173,7 +178,7 @@ impl World {
             &[7; 32],
             Arc::new(|_| Ok(())),
         ));
-        let router = router(&store, &clock, &auth);
+        let router = router(&store, &clock, &auth, Validation::Off);
         let (reader, writer, operator) = Default::default();
         World {
             router,
@@ -189,7 +194,12 @@ impl World {
 
     /// The same store under a surface that has just started.
     fn restarted(&self) -> Router {
-        router(&self.store, &self.clock, &self.auth)
+        router(&self.store, &self.clock, &self.auth, Validation::Off)
+    }
+
+    /// The same store under a surface that holds objects up to the standard.
+    fn strict(&self) -> Router {
+        router(&self.store, &self.clock, &self.auth, Validation::Strict)
     }
 
     fn user(&self, name: &str, duties: &[Duty], collections: &[&str]) {
@@ -323,7 +333,7 @@ impl World {
     }
 }
 
-fn router(store: &Store, clock: &Clock, auth: &Arc<Auth>) -> Router {
+fn router(store: &Store, clock: &Clock, auth: &Arc<Auth>, validation: Validation) -> Router {
     let collections = [
         Listing::national("Kazakhstan", "What this member holds."),
         Listing::channel("steppe", "cyber", "Cyber", "Shared by all."),
@@ -332,6 +342,7 @@ fn router(store: &Store, clock: &Clock, auth: &Arc<Auth>) -> Router {
         store: store.clone(),
         clock: clock.clone(),
         collections: Arc::new(collections),
+        validation,
     };
     kurultai_node::taxii::router(Arc::new(host), auth.clone()).unwrap()
 }

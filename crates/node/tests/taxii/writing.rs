@@ -348,3 +348,28 @@ async fn names_in_paths_cannot_reach_other_settings() {
         .unwrap();
     call(&world.router, request).await.expect(401);
 }
+
+#[tokio::test]
+async fn strict_validation_refuses_one_by_one_with_the_place_and_the_rule() {
+    let world = World::new();
+    let bad = indicator(2, 0).replace("'192.0.2.1']", "'192.0.2.1'");
+    let post = |router: Router, objects: Vec<String>| {
+        let body = Body::from(envelope(&objects));
+        let request = request("POST", OBJECTS, &world.writer)
+            .header("content-type", TAXII)
+            .body(body)
+            .unwrap();
+        async move { call(&router, request).await.expect(202) }
+    };
+    let status = post(world.strict(), vec![indicator(1, 0), bad.clone()]).await;
+    assert_eq!(counts(&status), (2, 1, 1, 0));
+    let message = status["failures"][0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("/pattern: ") && message.contains("stix-4.7-pattern"),
+        "{message}"
+    );
+    assert_eq!(world.get(OBJECTS).await.ids().len(), 1);
+    // Where nothing is asked, the same object is taken.
+    let status = post(world.restarted(), vec![bad]).await;
+    assert_eq!(counts(&status), (1, 1, 0, 0));
+}

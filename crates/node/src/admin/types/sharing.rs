@@ -15,6 +15,9 @@ pub struct AddReport {
     pub conflicts: usize,
     /// Refused for their form.
     pub refused: usize,
+    /// Warnings about the objects' STIX, where `intake.validation` asks for them.
+    #[serde(default)]
+    pub warnings: u64,
     /// Each refused or conflicting object, in order; at most `ADMIN_ITEMS_MAX` of them.
     pub refusals: Vec<ObjectRefusal>,
     /// How many more there are.
