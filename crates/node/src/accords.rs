@@ -79,7 +79,7 @@ impl Channel {
     /// A time as an entry of this channel may state it.
     pub fn rounded(&self, now: Timestamp) -> Timestamp {
         match self.hiding() {
-            Some(hide) => crate::release::forms::floor(now, hide.round_minutes),
+            Some(hide) => policy::round_down(now, hide.round_minutes),
             None => now,
         }
     }

@@ -6,12 +6,15 @@ extern crate kurultai_node as node;
 
 mod world;
 
+use std::collections::BTreeSet;
+
 use hyper::Method;
 use node::admin::types::{
-    ApprovalRequest, PolicyFiles, PolicyInfo, ProposalInfo, ProposalView, ReleaseReport,
-    ReleaseRequest, Selection,
+    ApprovalRequest, AuditLine, AuditPage, PolicyFiles, PolicyInfo, ProposalInfo, ProposalView,
+    ReleaseReport, ReleaseRequest, Selection,
 };
-use policy::{PolicySet, SignedPolicy};
+use node::auth::Proof;
+use policy::{Duty, PolicySet, SignedPolicy};
 use world::{Running, bundle, channel, collection, indicator, indicator_id, prepare, ratified};
 
 const CHANNEL: &str = "steppe/alerts";
@@ -249,4 +252,58 @@ async fn what_is_only_proposed_has_not_left_for_anything_that_goes_without_it() 
     assert_eq!(other.state, "void", "{other:?}");
     assert!(other.why.contains("leak check"), "{other:?}");
     assert_eq!(kz.shown(&collection(CHANNEL)).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_duty_that_single_sign_on_adds_counts_as_long_as_the_session() {
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let accord = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"])]);
+    drop(kg);
+    let kz = kz.start(Some(&accord)).await;
+    kz.add(
+        &bundle(&[person(1), person(2)]),
+        "TLP:GREEN//REL KG,KZ//LEGAL court-order",
+    )
+    .await;
+    let anna = kz.person("anna", &["releaser"]).await;
+    let cem = kz.person("cem", &["approver"]).await;
+    // Here bek is an analyst; a group at the provider makes him an approver.
+    kz.person("bek", &["analyst"]).await;
+    let added = BTreeSet::from([Duty::Approver]);
+    let auth = kz.node.auth();
+    let by_provider = || {
+        auth.start_session("bek", Proof::Oidc, &added)
+            .expect("signed in")
+    };
+    let (one, two) = (proposed(&kz, &anna, 1).await, proposed(&kz, &anna, 2).await);
+
+    let session = by_provider();
+    let approved = kz.node.approve(&one.id, &one.digest, &session.caller).await;
+    approved.expect("it counts");
+    approve(&kz, &cem, &one).await;
+    let one = view(&kz, &one.id).await;
+    assert_eq!(one.state, "released", "{one:?}");
+
+    let approved = kz.node.approve(&two.id, &two.digest, &session.caller).await;
+    approved.expect("it counts");
+    assert!(auth.end_session(&session.value).expect("ended"));
+    approve(&kz, &cem, &two).await;
+    let now = view(&kz, &two.id).await;
+    assert_eq!(
+        (now.state.as_str(), now.missing.as_str()),
+        ("open", "1 of approver")
+    );
+    let audit: AuditPage = kz.get("/audit").await;
+    let said = |line: &AuditLine| {
+        line.record
+            .why
+            .contains("the approval by bek no longer counts")
+    };
+    assert!(audit.records.iter().any(said), "{audit:?}");
+    // Signed in anew, it is given again.
+    let session = by_provider();
+    let approved = kz.node.approve(&two.id, &two.digest, &session.caller).await;
+    approved.expect("it counts");
+    let two = view(&kz, &two.id).await;
+    assert_eq!(two.state, "released", "{two:?}");
 }

@@ -309,16 +309,21 @@ const AMBER: &str = "TLP:AMBER//REL KG,KZ//LEGAL only-this-desk";
 
 /// Indicators above TLP:GREEN leave without names, so another label is another form.
 async fn hide_names(kz: &Running) {
-    let given: PolicyFiles = kz.get("/policy/files").await;
-    let mut files = given.files;
-    files.retain(|path, _| !path.starts_with("cases/"));
     let rule = "@id(\"nameless-above-green\")\n@explain(\"no names above green\")\n\
         @redact(\"nameless\")\n\
         permit (principal is Person, action == Action::\"release\", resource)\n\
         when { resource.level > 1 && principal.duties.contains(Duty::\"releaser\") };\n";
-    files.insert("nameless.cedar".into(), rule.into());
     let redact = "[profile.nameless]\nabout = \"no names\"\n\
         [[profile.nameless.rule]]\ndo = \"drop\"\nat = [\"/name\"]\n";
+    activate(kz, rule, redact).await;
+}
+
+/// The shipped rules with one more, and with redaction profiles.
+async fn activate(kz: &Running, rule: &str, redact: &str) {
+    let given: PolicyFiles = kz.get("/policy/files").await;
+    let mut files = given.files;
+    files.retain(|path, _| !path.starts_with("cases/"));
+    files.insert("one-more.cedar".into(), rule.into());
     files.insert("redact.toml".into(), redact.into());
     let bytes = files.iter();
     let bytes = bytes.map(|(path, text)| (path.clone(), text.clone().into_bytes()));
@@ -457,4 +462,55 @@ async fn what_waits_when_the_accord_changes_does_not_leave_under_the_new_one() {
     assert_eq!(kz.release(QUIET, &[&indicator_id(1)]).await.queued, 1);
     next_window(&ahead, &[&kz]).await;
     assert_eq!(kz.shown(&collection(QUIET)).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_automation_may_not_take_back_stops_nothing_else() {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let inbox = Channel {
+        delegate: Some(Delegate {
+            member: "KZ".into(),
+            into: "quiet".into(),
+        }),
+        ..channel("inbox", &["KZ", "KG"])
+    };
+    let accord = agreed(&[&kz, &kg], vec![quiet(), inbox]);
+    let kz = kz.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    let kg = kg.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    let rule = "@id(\"kept\")\n@explain(\"what left is taken back by people only\")\n\
+        forbid (principal is Automation, action == Action::\"withdraw\", resource);\n";
+    activate(&kz, rule, "").await;
+    kg.add(&bundle(&[desk(101), of_desk(1, 101, 30)]), GREEN)
+        .await;
+    kg.release("steppe/inbox", &[&indicator_id(1)]).await;
+    let author = "identity--00000000-0000-4000-8000-000000000101";
+    kz.until_shown("steppe/inbox", &[author, &indicator_id(1)])
+        .await;
+    kz.node.run_automation().await.expect("it runs");
+    next_window(&ahead, &[&kz]).await;
+    assert_eq!(kz.shown(&collection(QUIET)).await.len(), 1);
+
+    // Its owner takes it back; here that is for people to do.
+    let request = WithdrawRequest {
+        channel: "steppe/inbox".into(),
+        ids: vec![indicator_id(1)],
+        reason: "ours again".into(),
+        who: String::new(),
+    };
+    let _: WithdrawReport = kg.post("/withdraw", &request).await;
+    kz.until_shown("steppe/inbox", &[author]).await;
+    kz.add(&bundle(&[desk(102), of_desk(2, 102, 31)]), GREEN)
+        .await;
+    assert_eq!(kz.release(QUIET, &[&indicator_id(2)]).await.queued, 1);
+    next_window(&ahead, &[&kz]).await;
+    kz.node.run_automation().await.expect("it runs");
+    let shown = kz.shown(&collection(QUIET)).await;
+    assert_eq!(shown.len(), 2, "the other one has left: {shown:?}");
+    let audit: AuditPage = kz.get("/audit").await;
+    let refused = audit.records.iter().filter(|line| {
+        let record = &line.record;
+        record.what == "refuse" && record.why.contains("taken back by people only")
+    });
+    assert_eq!(refused.count(), 1, "said once: {audit:?}");
 }

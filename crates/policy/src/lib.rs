@@ -44,7 +44,7 @@ pub use limits::{
 pub use outgoing::{
     Change, DiffLine, EXTENSION_PADDING, Finding, FindingKind, LeakRules, Names, Profile, Profiles,
     RedactError, Redacted, RefState, Scrub, ScrubError, derived_id, diff, leaks, redact, rest_id,
-    scrub,
+    round_down, scrub,
 };
 pub use release::{InForce, Subject, Withheld, releasable};
 pub use set::{Manifest, PolicySet, SetError, SignedPolicy};

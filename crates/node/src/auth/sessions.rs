@@ -4,7 +4,7 @@
 //! ends when it is ended, after half an hour without a request, after a working day, and with any
 //! change of its user: it is bound to the user's epoch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use policy::Duty;
@@ -167,6 +167,27 @@ impl Auth {
             }
         }
         Ok(list)
+    }
+
+    /// The duties beyond their own that people's sessions prove at present, by name: until a session
+    /// is ended, its term is over or anything about its user changes. That nobody has used it for a
+    /// while takes nothing back from what the provider stated.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn added(&self) -> Result<HashMap<String, BTreeSet<Duty>>, AuthError> {
+        let now = self.clock.micros();
+        let mut added: HashMap<String, BTreeSet<Duty>> = HashMap::new();
+        for (_, session) in scan::<Session>(&self.store, SESSION)? {
+            if session.added.is_empty() || !open(&session, now, now) {
+                continue;
+            }
+            let user = self.active(&session.user);
+            if user.is_ok_and(|user| user.epoch == session.epoch) {
+                added.entry(session.user).or_default().extend(session.added);
+            }
+        }
+        Ok(added)
     }
 
     /// Ends every session of a user, at the wish of the actor.

@@ -11,15 +11,16 @@ use model::Id;
 use policy::authority::Duty;
 use store::{Collection, Record};
 
-use crate::admin::types::ReleaseOutcome;
+use crate::admin::types::{AuditRecord, ReleaseOutcome};
 use crate::approvals::state::{Proposal, State};
 use crate::approvals::{author, item, originals};
+use crate::auth::AuthError;
 use crate::error::NodeError;
 use crate::node::{Node, blocking};
 
 use super::journey::{Asker, Journey, Judge};
 use super::select::Named;
-use super::{Asked, carry};
+use super::{AUTOMATION, Asked, carry};
 
 impl Node {
     /// Releases what everybody needed has agreed to, or voids the proposal. The caller holds the
@@ -125,20 +126,27 @@ impl Node {
         Ok(compare(proposal, &judge, decided).map(|decided| (judge, asked, decided)))
     }
 
-    /// Whether the people who agreed still have the duty for it. Who has lost it no longer counts.
+    /// Whether the people who agreed still have the duty for it, by their own right or by what a
+    /// session of theirs proves. Who has lost it no longer counts, and that is accounted for.
     async fn approvers_still_may(&self, proposal: &mut Proposal) -> Result<bool, NodeError> {
         let auth = Arc::clone(self.auth());
-        let users = blocking(move || auth.users())
+        let (users, added) = blocking(move || Ok::<_, AuthError>((auth.users()?, auth.added()?)))
             .await
             .map_err(|error| NodeError::request(error.to_string()))?;
-        let duties: HashMap<String, _> = users
+        let mut duties: HashMap<String, BTreeSet<Duty>> = users
             .into_iter()
             .filter(|user| user.locked.is_none())
-            .map(|user| (user.name, user.duties))
+            .map(|user| (user.name, user.duties.into_iter().collect()))
             .collect();
+        for (name, added) in added {
+            if let Some(held) = duties.get_mut(&name) {
+                held.extend(added);
+            }
+        }
         // Who is no longer approver but still analyst has lost the duty by which they agreed: of
         // the duties that this proposal asks for, all that the approval was given by must be held.
         let asked: BTreeSet<Duty> = proposal.bound.needs.iter().map(|need| need.duty).collect();
+        let gave = proposal.approvals.clone();
         let complete = proposal.keep_approvals(|given| {
             duties.get(&given.who).is_some_and(|held| {
                 let mut by = given.duties.intersection(&asked).peekable();
@@ -146,6 +154,29 @@ impl Node {
             })
         });
         if !complete {
+            let lost = gave.iter();
+            let lost: Vec<&str> = lost
+                .filter(|given| !proposal.approvals.contains(given))
+                .map(|given| given.who.as_str())
+                .collect();
+            let why = format!(
+                "proposal {}: the approval by {} no longer counts, because the duty that it was given \
+                 by is gone (one that single sign-on adds lasts as long as the session); it still \
+                 needs {}",
+                proposal.id,
+                lost.join(" and "),
+                proposal.missing()
+            );
+            tracing::warn!(%why, "an approval no longer counts");
+            self.audit(vec![AuditRecord {
+                what: "refuse".into(),
+                who: AUTOMATION.into(),
+                channel: proposal.bound.channel.clone(),
+                count: proposal.bound.items.len() as u64,
+                why,
+                ..self.record()
+            }])
+            .await?;
             self.keep_proposal(proposal).await?;
         }
         Ok(complete)

@@ -53,15 +53,17 @@ impl Node {
     /// number of objects that were released.
     ///
     /// # Errors
-    /// What the store said; the next run takes up what is left.
+    /// The first of what went wrong: nothing keeps the rest from its turn, and the next run takes up
+    /// what is left.
     pub async fn run_automation(&self) -> Result<usize, NodeError> {
-        let mut released = 0;
+        let mut done = Done::default();
         for channel in self.automatic() {
-            released += self.run_channel(&channel).await?;
+            let ran = self.run_channel(&channel).await;
+            done.count_in(&channel.full_name(), ran);
         }
-        released += self.publish_for_others().await?;
-        released += self.flush_windows().await?;
-        Ok(released)
+        done.count_in("inboxes", self.publish_for_others().await);
+        done.count_in("windows", self.flush_windows().await);
+        done.all()
     }
 
     async fn run_channel(&self, channel: &Channel) -> Result<usize, NodeError> {
@@ -126,6 +128,34 @@ impl Node {
             value: Some(at.to_string().into_bytes()),
         };
         self.execute(command).await.map(drop)
+    }
+}
+
+/// What several turns came to, one not keeping another from its own.
+#[derive(Default)]
+pub(super) struct Done {
+    released: usize,
+    failed: Option<NodeError>,
+}
+
+impl Done {
+    /// Counts in how the turn of something ended.
+    pub(super) fn count_in(&mut self, whose: &str, ended: Result<usize, NodeError>) {
+        match ended {
+            Ok(released) => self.released += released,
+            Err(error) => {
+                tracing::error!(%whose, %error, "this part of the automation failed");
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+
+    /// All that was released, or the first that went wrong.
+    pub(super) fn all(self) -> Result<usize, NodeError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.released),
+        }
     }
 }
 

@@ -18,8 +18,12 @@ use crate::error::NodeError;
 use crate::limits::RELEASE_BATCH_OBJECTS;
 use crate::node::Node;
 
+use super::auto::Done;
 use super::forms::Link;
 use super::{AUTOMATION, Asked};
+
+/// The settings of what automation may not take back, with the policy that said so.
+const REFUSED: &str = "kept/";
 
 impl Node {
     /// Whether this member publishes what arrives in a channel for others.
@@ -35,7 +39,7 @@ impl Node {
     /// # Errors
     /// What the store said; the next run takes up what is left.
     pub(super) async fn publish_for_others(&self) -> Result<usize, NodeError> {
-        let mut published = 0;
+        let mut done = Done::default();
         for inbox in self.accords().channels(&self.config().code) {
             let Some(into) = inbox.publishes_into(&self.config().code) else {
                 continue;
@@ -44,10 +48,12 @@ impl Node {
             let Some(into) = self.channel(&into) else {
                 continue;
             };
-            self.follow_withdrawals(&inbox, &into).await?;
-            published += self.publish_inbox(&inbox, &into).await?;
+            let name = inbox.full_name();
+            let followed = self.follow_withdrawals(&inbox, &into).await;
+            done.count_in(&name, followed.map(|()| 0));
+            done.count_in(&name, self.publish_inbox(&inbox, &into).await);
         }
-        Ok(published)
+        done.all()
     }
 
     async fn publish_inbox(&self, inbox: &Channel, into: &Channel) -> Result<usize, NodeError> {
@@ -106,7 +112,9 @@ impl Node {
         Ok(held.unwrap_or(0))
     }
 
-    /// Takes back what is no longer in the inbox that brought it.
+    /// Takes back what is no longer in the inbox that brought it. What the policy does not let the
+    /// automation take back stays, with an audit record, until another policy is in force: then it
+    /// is tried again.
     async fn follow_withdrawals(&self, inbox: &Channel, into: &Channel) -> Result<(), NodeError> {
         let (name, from) = (into.full_name(), inbox.full_name());
         let collection = inbox.log(&self.config().code).collection();
@@ -137,8 +145,29 @@ impl Node {
         }
         let asker = Asked::automatic(ReleaseMode::Manual, gone.len()).asker;
         let reason = "its owner took it back";
-        self.take_back(into, &gone, &asker, (AUTOMATION, reason))
-            .await?;
+        for id in gone {
+            let refused = format!("{REFUSED}{}/{id}", into.full_name());
+            let held = refused.clone();
+            let held = self.read(move |store| store.get(&held)).await?;
+            let policy = self.policy_words(into).into_bytes();
+            if held.as_ref() == Some(&policy) {
+                continue;
+            }
+            let ids = std::slice::from_ref(&id);
+            match self
+                .take_back(into, ids, &asker, (AUTOMATION, reason))
+                .await
+            {
+                Ok(_) if held.is_some() => self.remember(vec![refused], None).await?,
+                Ok(_) => {}
+                Err(NodeError::Denied { why }) => {
+                    tracing::warn!(channel = %into.full_name(), %why,
+                        "what its owner took back stays; withdraw it by hand");
+                    self.remember(vec![refused], Some(policy)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 }

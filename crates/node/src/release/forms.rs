@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use model::{Hash, Id, Label, Object, Releasable, Timestamp};
 use policy::{
     Change as Redaction, Finding, LeakRules, Names, Profile, Profiles, RefState, Scrub, derived_id,
+    round_down,
 };
 use serde::{Deserialize, Serialize};
 use store::{Command, Record, Seq, Store, StoreError};
@@ -312,16 +313,9 @@ impl Shape<'_> {
         out.releasable_to = Releasable::Members(in_force.channel.members.clone());
         out.not_releasable_to.clear();
         out.legal_basis.clear();
-        out.expires = label.expires.map(|at| floor(at, hide.round_minutes));
+        out.expires = label.expires.map(|at| round_down(at, hide.round_minutes));
         out
     }
-}
-
-/// A time rounded down to whole minutes of a number.
-pub(crate) fn floor(at: Timestamp, minutes: u32) -> Timestamp {
-    let step = i128::from(minutes.max(1)) * 60_000_000_000;
-    let nanos = at.unix_nanos();
-    Timestamp::from_unix_nanos(nanos - nanos.rem_euclid(step))
 }
 
 impl LinkedForm {

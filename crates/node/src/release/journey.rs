@@ -115,6 +115,9 @@ impl Judge {
         if self.named.versions() || matches!(self.asker, Asker::Automation(_)) {
             finder.ask_for_newer(&batch)?;
         }
+        // Not `policy::authority::Memo`: its verdict here has words and the outgoing label with it,
+        // and a batch of a thousand decides its few classes once; between batches accord, policy and
+        // the time for decisions may change.
         let mut memo = HashMap::new();
         let mut open = Vec::with_capacity(batch.len());
         for record in batch {

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use log::{Action, Entry};
 use model::{Hash, Id, Label, Timestamp};
-use policy::{Subject, releasable};
+use policy::{Subject, releasable, round_down};
 use serde::{Deserialize, Serialize};
 use store::{Change, LogName, Record, Seq};
 
@@ -23,8 +23,9 @@ use crate::limits::RELEASE_BATCH_OBJECTS;
 use crate::node::Node;
 
 use super::Setting;
+use super::auto::Done;
 use super::carry::{policy_words, to_json};
-use super::forms::{Leaving, floor};
+use super::forms::Leaving;
 use super::journey::Judge;
 
 const PREFIX: &str = "queue/";
@@ -116,7 +117,7 @@ pub(super) fn keys_of(channel: &str) -> String {
 
 /// The end of the window that a moment is in.
 pub(super) fn window_end(now: Timestamp, minutes: u32) -> Timestamp {
-    let start = floor(now, minutes);
+    let start = round_down(now, minutes);
     let step = i128::from(minutes.max(1)) * 60_000_000_000;
     Timestamp::from_unix_nanos(start.unix_nanos() + step)
 }
@@ -152,11 +153,12 @@ impl Node {
                 Err(error) => tracing::error!(%key, %error, "a waiting release cannot be read"),
             }
         }
-        let mut left = 0;
+        let mut done = Done::default();
         for (channel, waiting) in due {
-            left += self.flush_channel(&channel, waiting).await?;
+            let left = self.flush_channel(&channel, waiting).await;
+            done.count_in(&channel, left);
         }
-        Ok(left)
+        done.all()
     }
 
     async fn flush_channel(

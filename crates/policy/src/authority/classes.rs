@@ -4,8 +4,9 @@
 //! small and dense, so that the memo is an array.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
+use foldhash::fast::RandomState;
 use model::Label;
 
 use crate::authority::facts::{Facts, Originator};
@@ -66,7 +67,9 @@ pub struct Classes {
     classes: Vec<Class>,
     counts: Vec<u64>,
     /// Hash of the facts to the classes that have it; nearly always one.
-    index: HashMap<u64, Vec<u32>>,
+    index: HashMap<u64, Vec<u32>, RandomState>,
+    /// Labels come from outside, so the hash has a secret of this process.
+    hasher: RandomState,
 }
 
 impl Classes {
@@ -78,7 +81,7 @@ impl Classes {
 
     /// The same for several objects of one class.
     pub fn count_many(&mut self, facts: &Facts<'_>, objects: u64) -> Option<u32> {
-        let hash = hash(facts);
+        let hash = hash(&self.hasher, facts);
         let numbers = self.index.entry(hash).or_default();
         for number in numbers.iter() {
             let at = *number as usize;
@@ -115,8 +118,8 @@ impl Classes {
     }
 }
 
-fn hash(facts: &Facts<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
+fn hash(hasher: &RandomState, facts: &Facts<'_>) -> u64 {
+    let mut hasher = hasher.build_hasher();
     facts.label.hash(&mut hasher);
     facts.kind.hash(&mut hasher);
     facts.about_person.hash(&mut hasher);

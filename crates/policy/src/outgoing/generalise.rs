@@ -77,6 +77,12 @@ pub(crate) fn floor(time: Timestamp, nanos: i128) -> Timestamp {
     writable(floor).unwrap_or(time)
 }
 
+/// A time rounded down to a whole multiple of so many minutes since 1970 (no minutes count as one),
+/// as far as it can be written.
+pub fn round_down(time: Timestamp, minutes: u32) -> Timestamp {
+    floor(time, i128::from(minutes.max(1)) * 60_000_000_000)
+}
+
 fn writable(time: Timestamp) -> Option<Timestamp> {
     Timestamp::parse(&time.to_string()).ok()
 }
@@ -338,6 +344,23 @@ mod tests {
         assert_eq!(
             Unit::Month.floor(at("0000-01-01T00:00:00Z")),
             at("0000-01-01T00:00:00Z")
+        );
+    }
+
+    #[test]
+    fn minutes_are_rounded_down_to_what_can_be_written() {
+        let noon = at("2026-01-01T12:59:59.9Z");
+        assert_eq!(round_down(noon, 60), at("2026-01-01T12:00:00Z"));
+        assert_eq!(round_down(noon, 0), at("2026-01-01T12:59:00Z"));
+        assert_eq!(
+            round_down(at("1969-12-31T23:59:00Z"), 60),
+            at("1969-12-31T23:00:00Z")
+        );
+        let first = at("0000-01-01T00:00:01Z");
+        assert_eq!(
+            round_down(first, 10_007),
+            first,
+            "nothing before the year 0"
         );
     }
 

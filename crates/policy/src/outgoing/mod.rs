@@ -35,6 +35,7 @@ use sha2::Sha256;
 
 pub use allowed::EXTENSION_PADDING;
 pub use diff::{DiffLine, diff};
+pub use generalise::round_down;
 pub use leak::{Finding, FindingKind, RefState, leaks};
 pub use leak_rules::LeakRules;
 pub use profile::{Profile, Profiles};
