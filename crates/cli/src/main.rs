@@ -101,6 +101,8 @@ enum Command {
     /// The index that is derived from the journal
     #[command(subcommand)]
     Index(commands::index::Index),
+    /// Print the OpenAPI description of TAXII and /api, as the national listener serves it
+    Openapi(commands::openapi::Openapi),
     /// Users: their duties, tokens, sessions, and one's own password
     #[command(subcommand)]
     User(commands::user::User),
@@ -172,6 +174,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Verify(command) => command.run().await,
             Command::Doctor(command) => command.run().await,
             Command::Index(command) => command.run().await,
+            Command::Openapi(command) => command.run(),
             Command::User(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Bench(command) => command.run().await,

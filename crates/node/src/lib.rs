@@ -28,6 +28,7 @@ pub mod limits;
 mod members;
 mod metrics;
 mod node;
+pub mod openapi;
 pub mod peers;
 pub mod policies;
 mod problem;

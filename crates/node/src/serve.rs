@@ -36,7 +36,7 @@ use crate::http;
 use crate::limits::{ADMIN_CONNECTIONS_MAX, PROBE_SECS, READS_FLUSH_SECS, SHUTDOWN_SECS_MAX};
 use crate::node::{Node, blocking, stopped};
 use crate::problem::Fault;
-use crate::{admin, audit, console, members, pull, release, taxii};
+use crate::{admin, audit, console, members, openapi, pull, release, taxii};
 
 /// The admin socket's file name in the data folder.
 pub const ADMIN_SOCKET: &str = "admin.sock";
@@ -212,6 +212,7 @@ fn surface(node: &Arc<Node>, taxii: Router) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/openapi.json", get(openapi::served))
         .with_state(Arc::clone(node))
         .nest("/api", admin::api(Arc::clone(node)))
         .nest("/auth", auth::routes::router(Arc::clone(node.auth())))

@@ -11,6 +11,7 @@ pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod label;
 pub(crate) mod objects;
+pub(crate) mod openapi;
 pub(crate) mod peer;
 pub(crate) mod policy;
 pub(crate) mod release;

@@ -10,12 +10,12 @@
 pub mod types;
 
 pub(crate) mod approvals;
-mod objects;
+pub(crate) mod objects;
 mod persons;
 mod policy;
-mod requests;
+pub(crate) mod requests;
 mod status;
-mod users;
+pub(crate) mod users;
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -290,9 +291,9 @@ async fn accord(
     Ok((kind, signed.to_string()).into_response())
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Install {
+pub(crate) struct Install {
     ratify: bool,
     who: String,
 }

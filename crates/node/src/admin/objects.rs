@@ -16,6 +16,7 @@ use axum::{Extension, Json};
 use http_body_util::BodyExt;
 use model::{Id, Label, Object, Timestamp};
 use policy::Duty;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{Collection, Outcome, Query, Record, Seq, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -92,9 +93,9 @@ impl Turns {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct AddQuery {
+pub(crate) struct AddQuery {
     label: Option<String>,
     who: Option<String>,
 }

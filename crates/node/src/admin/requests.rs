@@ -6,6 +6,7 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
 use policy::Duty;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::types::{
@@ -39,9 +40,9 @@ pub(super) async fn ask(
     Ok(Json(node.ask(&request, &caller).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct ThreadQuery {
+pub(crate) struct ThreadQuery {
     channel: Option<String>,
 }
 

@@ -33,6 +33,7 @@ mod people;
 mod requests;
 mod sharing;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use audit::{
@@ -58,7 +59,7 @@ pub use sharing::{
 };
 
 /// An error answer (RFC 9457 problem details).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// A stable name of the kind of problem, `urn:kurultai:problem:<name>`.
     #[serde(rename = "type")]
@@ -75,7 +76,7 @@ pub struct Problem {
 }
 
 /// Who this node is: what an accord says about a member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberInfo {
     /// The member's code, such as `KZ`.
     pub code: String,
@@ -99,7 +100,7 @@ pub struct MemberInfo {
 }
 
 /// Everything that an operator wants to see at a glance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Who this node is.
     pub member: MemberInfo,
@@ -133,7 +134,7 @@ pub struct Status {
 }
 
 /// Something that needs a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alarm {
     /// A stable name: `audit-rewritten`, `log-refused`, `store-full`, `peer-unreachable`, `conflict`.
     pub kind: String,
@@ -144,7 +145,7 @@ pub struct Alarm {
 }
 
 /// The state of the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreInfo {
     /// Whether the last write succeeded.
     pub writable: bool,
@@ -155,7 +156,7 @@ pub struct StoreInfo {
 }
 
 /// The state of one log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogInfo {
     /// The accord's name.
     pub accord: String,
@@ -178,7 +179,7 @@ pub struct LogInfo {
 }
 
 /// One collection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CollectionInfo {
     /// `national` or `<accord>/<channel>`.
     pub name: String,
@@ -199,7 +200,7 @@ pub struct CollectionInfo {
 }
 
 /// What one partner's connection looks like.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerInfo {
     /// The partner's code.
     pub code: String,
@@ -214,7 +215,7 @@ pub struct PeerInfo {
 }
 
 /// How pulling one log goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerLog {
     /// `<accord>/<channel>`.
     pub channel: String,
@@ -236,7 +237,7 @@ pub struct PeerLog {
 }
 
 /// Busy time of each stage of pulling, in milliseconds. Stages overlap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PullSpent {
     /// Waiting for answers, summed over all requests.
     pub fetch_ms: u64,
@@ -249,7 +250,7 @@ pub struct PullSpent {
 }
 
 /// `GET /objects?…`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectsQuery {
     /// `national` (the default) or `<accord>/<channel>`.
@@ -282,7 +283,7 @@ pub struct ObjectsQuery {
 }
 
 /// One page of a collection.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectsPage {
     /// The objects in order of acceptance.
     pub objects: Vec<ObjectInfo>,
@@ -291,7 +292,7 @@ pub struct ObjectsPage {
 }
 
 /// One object as a collection shows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectInfo {
     /// Its id.
     pub id: String,
@@ -315,7 +316,7 @@ pub struct ObjectInfo {
 }
 
 /// One accord.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccordInfo {
     /// Its name.
     pub name: String,
@@ -332,7 +333,7 @@ pub struct AccordInfo {
 }
 
 /// One channel of an accord.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelInfo {
     /// Its name.
     pub name: String,
@@ -349,7 +350,7 @@ pub struct ChannelInfo {
 }
 
 /// The answer to `POST /accords`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccordReport {
     /// The accord as it now stands.
     pub accord: AccordInfo,
@@ -360,7 +361,7 @@ pub struct AccordReport {
 }
 
 /// `POST /pull`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PullRequest {
     /// Only from this member.
@@ -372,14 +373,14 @@ pub struct PullRequest {
 }
 
 /// The answer to a pull.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PullReport {
     /// One line a log.
     pub logs: Vec<PullResult>,
 }
 
 /// How one log's pull went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PullResult {
     /// The member pulled from.
     pub peer: String,
@@ -394,7 +395,7 @@ pub struct PullResult {
 }
 
 /// One kept piece of evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceInfo {
     /// When it was kept.
     pub at: String,

@@ -10,6 +10,7 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use model::Tlp;
 use policy::Duty;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::types::{
@@ -23,9 +24,9 @@ use crate::node::{Node, blocking};
 use crate::problem::Fault;
 
 /// Whether to go on although no operator is left afterwards.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Force {
+pub(crate) struct Force {
     force: bool,
 }
 

@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use model::Tlp;
 use policy::Duty;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AuthError, duties};
@@ -19,7 +20,9 @@ use super::{AuthError, duties};
 pub const SOCKET_NAME: &str = "operator";
 
 /// How somebody proved who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proof {
     /// By being able to open the operator's unix socket, which proves no person.
@@ -40,7 +43,9 @@ pub enum Proof {
 
 /// What a proof may be used for. Every proof of a person may be used for all, a token for what it
 /// was made for; each scope but `read` takes a duty that lets its user do such things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Read collections.

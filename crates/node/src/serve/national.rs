@@ -59,6 +59,10 @@ pub(super) async fn listen(
     router: Router,
     tls: Option<Tls>,
 ) -> Result<(), NodeError> {
+    let router = match tls {
+        Some(_) => router.layer(axum::Extension(crate::taxii::OverTls)),
+        None => router,
+    };
     let door = Door {
         node: Arc::clone(&node),
         router,

@@ -169,15 +169,23 @@ impl<W: Write> Unpacker<W> {
         }
     }
 
+    /// Writes out what was held back; an error says that the packed body was not whole, or is the
+    /// writer's.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        match self {
+            Unpacker::Identity(_) => Ok(()),
+            Unpacker::Gzip(into) => into.try_finish(),
+            Unpacker::Zstd(into) => into.finish(),
+        }
+    }
+
     /// The writer behind, if the packed body was whole.
-    pub(super) fn finish(self) -> io::Result<W> {
+    pub(super) fn finish(mut self) -> io::Result<W> {
+        self.end()?;
         match self {
             Unpacker::Identity(into) => Ok(into),
             Unpacker::Gzip(into) => into.finish(),
-            Unpacker::Zstd(mut into) => {
-                into.finish()?;
-                Ok(into.into_inner().0)
-            }
+            Unpacker::Zstd(into) => Ok(into.into_inner().0),
         }
     }
 }

@@ -25,8 +25,9 @@ pub(super) const PAGES_AT_ONCE: usize = 8;
 /// before the page is full the page is short, says `more`, and the next one goes on from there.
 pub(super) const VERSIONS_SCANNED_MAX: usize = 20_000;
 
-/// LIMIT: bytes of a query string; about a thousand ids.
-pub(super) const QUERY_BYTES_MAX: usize = 64 << 10;
+/// LIMIT: bytes of a query string; some five hundred ids. The listener takes 32 KiB of request line
+/// and headers together.
+pub(super) const QUERY_BYTES_MAX: usize = 24 << 10;
 
 /// LIMIT: values of one `match` parameter.
 pub(super) const MATCH_VALUES_MAX: usize = 1_000;
@@ -36,6 +37,12 @@ pub(super) const CONTENT_BYTES_MAX: usize = 16 << 20;
 
 /// LIMIT: bytes of request bodies in memory at once, over all clients.
 pub(super) const CONTENT_BYTES_HELD_MAX: usize = 4 * CONTENT_BYTES_MAX;
+
+/// LIMIT: bytes of a refused body that are read and thrown away so that its sender hears why.
+pub(super) const DRAINED_BYTES_MAX: usize = 2 * CONTENT_BYTES_MAX;
+
+/// LIMIT: seconds that this may take.
+pub(super) const DRAINED_SECS_MAX: u64 = 5;
 
 /// LIMIT: the window of a zstd body, as a power of two: the 8 MiB that RFC 9659 sets for content
 /// codings. A decoder holds that much, so it is counted among the bodies in memory.

@@ -20,6 +20,7 @@
 //! collection that the path names, at the time of the request, and the caller may see that
 //! collection. Collections that the caller may not see do not exist for it.
 
+mod address;
 mod coding;
 mod cursor;
 mod fault;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header, request::Parts};
+use axum::http::{Method, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use futures_util::future::BoxFuture;
@@ -52,6 +53,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::{Auth, Caller, Source, secret};
 use crate::intake::Validation;
+pub use address::OverTls;
 use coding::{Coding, Packs};
 use cursor::Cursors;
 use fault::Fault;
@@ -195,8 +197,8 @@ impl<'a> Resource<'a> {
 #[derive(Serialize)]
 struct Discovery {
     title: String,
-    default: &'static str,
-    api_roots: [&'static str; 1],
+    default: String,
+    api_roots: [String; 1],
 }
 
 /// The API root resource (section 4.2.1).
@@ -271,10 +273,7 @@ impl Api {
         let resource = Resource::find(&path).ok_or_else(|| Fault::missing("resource"))?;
         media::accepted(&parts.headers)?;
         match (&parts.method, &resource) {
-            (&Method::GET | &Method::HEAD, _) => {
-                self.read(caller, resource, parts.uri.query(), &parts.headers)
-                    .await
-            }
+            (&Method::GET | &Method::HEAD, _) => self.read(caller, resource, parts).await,
             (&Method::POST, Resource::Objects(collection)) => {
                 let listing = self.listing(caller, collection)?;
                 if let Some(reason) = listing.closed_to(caller) {
@@ -299,15 +298,15 @@ impl Api {
         self: &Arc<Self>,
         caller: &Caller,
         resource: Resource<'_>,
-        query: Option<&str>,
-        headers: &HeaderMap,
+        parts: &Parts,
     ) -> Result<Response, Fault> {
         let shape = match resource {
             Resource::Discovery => {
+                let root = address::api_root(parts);
                 let discovery = Discovery {
                     title: self.host.title(),
-                    default: API_ROOT,
-                    api_roots: [API_ROOT],
+                    default: root.clone(),
+                    api_roots: [root],
                 };
                 return Ok(reply::json(StatusCode::OK, &discovery));
             }
@@ -347,9 +346,9 @@ impl Api {
             ));
         }
         let asked = read::Asked {
-            wanted: self.wanted(caller, &listing, query, Versions::Last)?,
-            coding: Coding::wanted(headers),
-            headers: headers.clone(),
+            wanted: self.wanted(caller, &listing, parts.uri.query(), Versions::Last)?,
+            coding: Coding::wanted(&parts.headers),
+            headers: parts.headers.clone(),
         };
         let object = object
             .map(|text| Id::parse(text).map_err(|_| Fault::missing("object")))
@@ -407,4 +406,48 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|cause| Fault::ours(cause.to_string()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_description_has_the_resources_and_methods_and_no_others() {
+        let document = crate::openapi::document();
+        let paths = document["paths"].as_object().expect("paths");
+        let mut found = BTreeSet::new();
+        for (path, item) in paths {
+            let Some(path) = path.strip_prefix("/taxii2/") else {
+                continue;
+            };
+            let segments: Vec<&str> = path.split('/').collect();
+            let resource = Resource::find(&segments).expect("a resource");
+            let mut described: Vec<String> = item
+                .as_object()
+                .expect("a path")
+                .keys()
+                .map(|method| method.to_ascii_uppercase())
+                .collect();
+            described.sort_unstable();
+            let mut methods: Vec<&str> = resource.methods().split(", ").collect();
+            methods.retain(|method| *method != "HEAD");
+            methods.sort_unstable();
+            assert_eq!(described, methods, "{path}");
+            found.insert(match resource {
+                Resource::Discovery => 0,
+                Resource::Root => 1,
+                Resource::Status(_) => 2,
+                Resource::Collections => 3,
+                Resource::Collection(_) => 4,
+                Resource::Manifest(_) => 5,
+                Resource::Objects(_) => 6,
+                Resource::Object(..) => 7,
+                Resource::Versions(..) => 8,
+            });
+        }
+        assert_eq!(found.len(), 9, "each resource is described");
+    }
 }

@@ -92,8 +92,8 @@ pub(super) fn pick(
     }
 }
 
-/// Whether somebody with the clearance of `wanted` may read any version of the one object that it
-/// names.
+/// Whether somebody with the clearance of `wanted` may read the one object that it names: its
+/// latest version, or where others are asked for any of them.
 pub(super) fn exists(
     store: &Store,
     collection: &Collection,
@@ -101,7 +101,7 @@ pub(super) fn exists(
 ) -> Result<bool, StoreError> {
     let query = Query {
         ids: wanted.ids.clone(),
-        all_versions: true,
+        all_versions: wanted.versions != Versions::Last,
         up_to: Some(wanted.clearance),
         limit: 1,
         ..Query::default()

@@ -71,11 +71,11 @@ pub(super) async fn page(
         if let Some(id) = object {
             wanted.ids = vec![id];
             wanted.kinds.clear();
-            if !exists(store, collection, &wanted)? {
-                return Err(Fault::missing("object"));
-            }
             if shape == Shape::Versions {
                 wanted.versions = super::query::Versions::All;
+            }
+            if !exists(store, collection, &wanted)? {
+                return Err(Fault::missing("object"));
             }
         }
         let mut attempts = 0;

@@ -17,7 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::coding::{Coding, Unpacker};
 use super::fault::Fault;
 use super::limits::{
-    CONTENT_BYTES_HELD_MAX, CONTENT_BYTES_MAX, CONTENT_SILENT_SECS_MAX, ZSTD_WINDOW_LOG_MAX,
+    CONTENT_BYTES_HELD_MAX, CONTENT_BYTES_MAX, CONTENT_SILENT_SECS_MAX, DRAINED_BYTES_MAX,
+    DRAINED_SECS_MAX, ZSTD_WINDOW_LOG_MAX,
 };
 
 /// Bytes that one permit of the budget stands for.
@@ -50,6 +51,7 @@ impl Uploads {
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if claimed.is_some_and(|length| length > CONTENT_BYTES_MAX) {
+            drain(&mut body).await;
             return Err(Fault::too_large(CONTENT_BYTES_MAX));
         }
         let mut whole = Whole {
@@ -77,23 +79,43 @@ impl Uploads {
             };
             came += data.len();
             if came > CONTENT_BYTES_MAX {
+                drop(unpacker);
+                drain(&mut body).await;
                 return Err(Fault::too_large(CONTENT_BYTES_MAX));
             }
             if unpacker.write(&data).is_err() {
                 let fault = unpacker.inner().fault.take();
+                drop(unpacker);
+                drain(&mut body).await;
                 return Err(fault.unwrap_or_else(Fault::broken_packing));
             }
         }
         // What the packing held back to the end counts, too.
-        let whole = unpacker.finish().map_err(broken)?;
-        match whole.fault {
-            Some(fault) => Err(fault),
-            None => Ok(Upload {
-                bytes: whole.bytes.into(),
-                _share: whole.share,
-            }),
+        if unpacker.end().is_err() {
+            let fault = unpacker.inner().fault.take();
+            return Err(fault.unwrap_or_else(Fault::broken_packing));
         }
+        let whole = unpacker.finish().map_err(broken)?;
+        Ok(Upload {
+            bytes: whole.bytes.into(),
+            _share: whole.share,
+        })
     }
+}
+
+/// Takes the rest of a refused body off the connection, within bounds: a client that is still
+/// writing when the connection ends gets a broken pipe instead of the reason.
+async fn drain(body: &mut Body) {
+    let rest = async {
+        let mut came = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            came += frame.data_ref().map_or(0, Bytes::len);
+            if came > DRAINED_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    drop(tokio::time::timeout(Duration::from_secs(DRAINED_SECS_MAX), rest).await);
 }
 
 /// A body in the making: it takes as much as one body may have, and as the budget gives.
@@ -208,7 +230,7 @@ mod tests {
             headers.insert(header::CONTENT_ENCODING, name.parse().unwrap());
             let send = async |size: usize| {
                 let packed = coding.pack(vec![b' '; size]).unwrap();
-                assert!(packed.len() < 100_000);
+                assert!(packed.len() < 1 << 20);
                 let upload = uploads.read(&headers, Body::from(packed)).await;
                 upload
                     .map(|upload| upload.bytes.len())

@@ -1,7 +1,7 @@
 //! The TAXII surface as a client meets it: requests into the router, a real store behind it.
 //!
 //! Each file is one behaviour: `surface` (who is answered, and where), `reading`, `versions`,
-//! `writing`, `removing`, `labels` (only what may be read), `coding` (compression and tags), `paging`
+//! `writing`, `removing`, `traps` (the list in docs/taxii.md names tests that there are), `labels` (only what may be read), `coding` (compression and tags), `paging`
 //! (nothing lost or repeated while a writer works), `hostile` (nothing breaks) and `client`
 //! (unmodified client libraries from PyPI over a real connection).
 
@@ -13,6 +13,7 @@ mod paging;
 mod reading;
 mod removing;
 mod surface;
+mod traps;
 mod versions;
 mod writing;
 

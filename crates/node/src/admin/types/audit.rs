@@ -1,10 +1,11 @@
 //! What the admin API says about the audit log.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which records: `GET /audit?…` and `GET /audit/export?…`. All conditions must hold; texts are
 /// compared without regard to case where "part of" is said, else whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditQuery {
     /// By whom: the whole name, also as somebody whom the operator's socket named.
@@ -58,7 +59,7 @@ pub struct AuditQuery {
 }
 
 /// Part of the audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditPage {
     /// Records in the log.
     pub size: u64,
@@ -73,7 +74,7 @@ pub struct AuditPage {
 }
 
 /// One record and its position in the audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditLine {
     /// Its position, from 0.
     pub index: u64,
@@ -83,11 +84,12 @@ pub struct AuditLine {
 }
 
 /// One act that is accounted for. Its canonical JSON is the audit log's entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRecord {
     /// When, by the node's clock.
     pub at: String,
-    /// What: `release`, `refuse`, `wait`, `withdraw`, `accord`, `user`, `token`, `add`, `query`,
+    /// What: `release`, `refuse`, `wait`, `withdraw`, `accord`, `user`, `token`, `add`, `remove`,
+    /// `query`,
     /// `partner-read`, `tool-read`, `denied`, `export`, `log-refused`, `witness-refused`, `audit-rewritten`,
     /// `clock`, `start`, `stop`.
     pub what: String,
@@ -118,7 +120,7 @@ pub struct AuditRecord {
 }
 
 /// Part of an export; the file is `head`, the lines of all pages, and `{"records":N}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditExportPage {
     /// The file's first line; only in the first page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,7 +134,7 @@ pub struct AuditExportPage {
 }
 
 /// The check of the own audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditCheck {
     /// Whether nothing is wrong.
     pub holds: bool,
@@ -153,7 +155,7 @@ pub struct AuditCheck {
 }
 
 /// The audit log in the node's status.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditStatus {
     /// Records in it.
     pub size: u64,
@@ -162,7 +164,7 @@ pub struct AuditStatus {
 }
 
 /// What one partner has witnessed of the audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WitnessInfo {
     /// The partner's code.
     pub code: String,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One proposal at a glance: a release that waits for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProposalInfo {
     /// Its name.
     pub id: String,
@@ -37,7 +38,7 @@ pub struct ProposalInfo {
 }
 
 /// `GET /approvals/{id}`: what an approver looks at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProposalView {
     /// The proposal.
     #[serde(flatten)]
@@ -50,7 +51,7 @@ pub struct ProposalView {
 }
 
 /// One object of a proposal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProposalItem {
     /// The original's id.
     pub id: String,
@@ -79,7 +80,7 @@ pub struct ProposalItem {
 }
 
 /// One outgoing object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutgoingInfo {
     /// Its id outside.
     pub id: String,
@@ -92,7 +93,7 @@ pub struct OutgoingInfo {
 }
 
 /// One difference.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffInfo {
     /// Where (RFC 6901).
     pub pointer: String,
@@ -103,7 +104,7 @@ pub struct DiffInfo {
 }
 
 /// `POST /approvals/{id}/approve` and `…/decline`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalRequest {
     /// What was looked at; an approval must name it.
@@ -118,7 +119,7 @@ pub struct ApprovalRequest {
 }
 
 /// `GET /policy`: what is in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyInfo {
     /// The set's number; 0 is the one that ships with the program.
     pub number: u64,
@@ -137,7 +138,7 @@ pub struct PolicyInfo {
 }
 
 /// One rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleInfo {
     /// Its id.
     pub id: String,
@@ -148,7 +149,7 @@ pub struct RuleInfo {
 }
 
 /// One activation of a policy set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Activation {
     /// The set's number.
     pub number: u64,
@@ -163,7 +164,7 @@ pub struct Activation {
 }
 
 /// A policy set on its way: the signed manifest (where there is one) and the files, path to text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyFiles {
     /// The signed manifest.
@@ -177,7 +178,7 @@ pub struct PolicyFiles {
 }
 
 /// `POST /policy/what-if`: what would change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WhatIfRequest {
     /// With this policy set instead of the one in force.
@@ -201,7 +202,7 @@ pub struct WhatIfRequest {
 }
 
 /// What a change would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhatIfReport {
     /// Objects looked at.
     pub objects: u64,
@@ -218,7 +219,9 @@ pub struct WhatIfReport {
 }
 
 /// Objects of one class whose way into one channel would change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct WhatIfChange {
     /// `<accord>/<channel>`.
     pub channel: String,
@@ -235,7 +238,9 @@ pub struct WhatIfChange {
 }
 
 /// One object whose way into one channel would change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct WhatIfObject {
     /// The object.
     pub id: String,

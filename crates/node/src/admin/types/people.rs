@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use policy::Duty;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{Proof, Scope};
 
 /// `POST /users`: make a national user, or change one. What is absent stays as it is; a new user
 /// without a password gets a generated one.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserRequest {
     /// The user's name.
@@ -20,6 +21,7 @@ pub struct UserRequest {
     pub password: Option<String>,
     /// The user's duties; empty: only to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BTreeSet<String>>")]
     pub duties: Option<BTreeSet<Duty>>,
     /// The highest level that the user may read, such as `TLP:AMBER`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,11 +36,12 @@ pub struct UserRequest {
 
 /// `POST /users/{name}/invite`: make a user if there is none, and a code with which the person sets
 /// their own secrets.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InviteRequest {
     /// The user's duties, where they are to be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BTreeSet<String>>")]
     pub duties: Option<BTreeSet<Duty>>,
     /// The highest level that the user may read, where it is to be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +55,7 @@ pub struct InviteRequest {
 }
 
 /// A new enrolment code; shown once and kept only as a hash.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InviteReply {
     /// The user.
     pub name: String,
@@ -63,11 +66,12 @@ pub struct InviteReply {
 }
 
 /// A national user.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserInfo {
     /// The user's name.
     pub name: String,
     /// The user's duties; empty: only to read.
+    #[schemars(with = "BTreeSet<String>")]
     pub duties: BTreeSet<Duty>,
     /// The highest level that the user may read.
     pub clearance: String,
@@ -98,7 +102,7 @@ pub struct UserInfo {
 }
 
 /// `POST /users/{name}/token`, and `POST /auth/tokens` for oneself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     /// What it is for, in words.
@@ -119,7 +123,7 @@ pub struct TokenRequest {
 }
 
 /// A new bearer token; shown once and kept only as a hash.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenReply {
     /// The token.
     pub token: String,
@@ -130,7 +134,7 @@ pub struct TokenReply {
 }
 
 /// `POST /users/{name}/tokens/{id}/rotate`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateRequest {
     /// Hours that the old token stays good (default 24, at most 720).
@@ -139,7 +143,7 @@ pub struct RotateRequest {
 }
 
 /// A token, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenInfo {
     /// Its short name.
     pub id: String,
@@ -160,7 +164,7 @@ pub struct TokenInfo {
 }
 
 /// A session, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionInfo {
     /// Its short name.
     pub id: String,
@@ -173,7 +177,7 @@ pub struct SessionInfo {
 }
 
 /// `POST /auth/session`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignInRequest {
     /// The user's name.
@@ -183,7 +187,7 @@ pub struct SignInRequest {
 }
 
 /// `POST /auth/totp`: the second step of signing in.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CodeRequest {
     /// What the first step answered.
@@ -193,7 +197,7 @@ pub struct CodeRequest {
 }
 
 /// The answer to a step of signing in: a session, or a ticket for the next step.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SignInReply {
     /// The session's value, to be sent as `Authorization: Bearer …`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -207,7 +211,7 @@ pub struct SignInReply {
 }
 
 /// `POST /auth/password`: set one's own password.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordRequest {
     /// The user's name.
@@ -222,7 +226,7 @@ pub struct PasswordRequest {
 }
 
 /// `POST /auth/enrol`: set one's first password with an enrolment code.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnrolRequest {
     /// The user's name.
@@ -234,7 +238,7 @@ pub struct EnrolRequest {
 }
 
 /// The answer to `POST /auth/totp/new`: shown once.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TotpReply {
     /// The secret in base32, for typing.
     pub secret: String,
@@ -243,7 +247,7 @@ pub struct TotpReply {
 }
 
 /// `POST /auth/totp/confirm`, and `POST /auth/totp/remove`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmRequest {
     /// A code of the authenticator.
@@ -251,18 +255,19 @@ pub struct ConfirmRequest {
 }
 
 /// The answer to `POST /auth/totp/confirm`: shown once.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryReply {
     /// Codes for when the authenticator is lost, each good once.
     pub recovery_codes: Vec<String>,
 }
 
 /// `GET /auth/me`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Me {
     /// The caller's name.
     pub name: String,
     /// What the caller may do by this proof.
+    #[schemars(with = "BTreeSet<String>")]
     pub duties: BTreeSet<Duty>,
     /// The highest level that the caller may read.
     pub clearance: String,

@@ -10,12 +10,13 @@
 //! analyst; that a post is sent at once takes the duty releaser, as any release does; routing and
 //! its rules take the duty desk-officer.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ReleaseReport;
 
 /// `GET /requests?…`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestsQuery {
     /// Only this `<accord>/<channel>`.
@@ -31,7 +32,7 @@ pub struct RequestsQuery {
 }
 
 /// The requests that the channels show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestsPage {
     /// The requests, oldest first.
     pub requests: Vec<RequestInfo>,
@@ -44,7 +45,7 @@ pub struct RequestsPage {
 }
 
 /// One request at a glance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestInfo {
     /// The id of its note.
     pub id: String,
@@ -87,7 +88,7 @@ pub struct RequestInfo {
 }
 
 /// How one member that was asked has answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Standing {
     /// The member's code.
     pub member: String,
@@ -97,7 +98,7 @@ pub struct Standing {
 }
 
 /// Who in this nation is to answer, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Routed {
     /// The desk, duty or person.
     pub to: String,
@@ -106,7 +107,7 @@ pub struct Routed {
 }
 
 /// One request with what was said to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestThread {
     /// The request.
     pub request: RequestInfo,
@@ -119,7 +120,7 @@ pub struct RequestThread {
 }
 
 /// One answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AnswerInfo {
     /// The id of its note.
     pub id: String,
@@ -143,7 +144,7 @@ pub struct AnswerInfo {
 }
 
 /// A post of this member that is in no channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DraftInfo {
     /// The id of its note.
     pub id: String,
@@ -157,7 +158,7 @@ pub struct DraftInfo {
 }
 
 /// A note that claims to be a request or an answer and counts for nobody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StrayInfo {
     /// Its id.
     pub id: String,
@@ -170,7 +171,7 @@ pub struct StrayInfo {
 }
 
 /// `POST /requests`: ask.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AskRequest {
     /// `<accord>/<channel>`.
@@ -200,7 +201,7 @@ pub struct AskRequest {
 }
 
 /// `POST /requests/{id}/answers`: answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerRequest {
     /// The channel, where the request is in several.
@@ -220,7 +221,7 @@ pub struct AnswerRequest {
 }
 
 /// What became of a request or an answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PostReport {
     /// The id of its note, which is in the national collection.
     pub id: String,
@@ -241,7 +242,7 @@ pub struct PostReport {
 }
 
 /// `POST /requests/{id}/route`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteRequest {
     /// The channel, where the request is in several.
@@ -256,7 +257,7 @@ pub struct RouteRequest {
 
 /// Who answers what, as long as nobody routes a request by hand. A rule applies when each of its
 /// lists that is not empty has something in common with the request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteRule {
     /// The rule's name.

@@ -1,9 +1,10 @@
 //! The way out, as JSON: objects taken in, released and withdrawn.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What became of the objects of one `POST /objects`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AddReport {
     /// Objects in the body.
     pub total: usize,
@@ -27,7 +28,7 @@ pub struct AddReport {
 }
 
 /// Why one object was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectRefusal {
     /// Its place among the body's objects, from 0.
     pub index: usize,
@@ -40,7 +41,7 @@ pub struct ObjectRefusal {
 }
 
 /// Which objects of the national collection: the union of what is named.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
     /// Objects of these ids (latest versions).
@@ -58,7 +59,7 @@ pub struct Selection {
 }
 
 /// `POST /release`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
     /// `<accord>/<channel>`.
@@ -75,7 +76,7 @@ pub struct ReleaseRequest {
 }
 
 /// The answer to a release.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseReport {
     /// `<accord>/<channel>`.
     pub channel: String,
@@ -111,7 +112,7 @@ pub struct ReleaseReport {
 }
 
 /// What became of one object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectResult {
     /// The object's id (or the hash that was asked for, when nothing of that hash is held).
     pub id: String,
@@ -151,7 +152,18 @@ pub struct ObjectResult {
 
 /// What became of one object.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum ReleaseOutcome {
@@ -173,7 +185,7 @@ pub enum ReleaseOutcome {
 }
 
 /// `POST /withdraw`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WithdrawRequest {
     /// `<accord>/<channel>`.
@@ -188,7 +200,7 @@ pub struct WithdrawRequest {
 }
 
 /// The answer to a withdrawal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WithdrawReport {
     /// `<accord>/<channel>`.
     pub channel: String,
