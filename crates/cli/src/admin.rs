@@ -275,6 +275,7 @@ fn listing(path: &str) -> &'static str {
         Some("users") => "`kurultai user list`",
         Some("requests") if path.len() > "/requests".len() => "`kurultai request list`",
         Some("request-rules") => "`kurultai request rule list`",
+        Some("feeds") => "`kurultai feed list`",
         Some("pull") => "`kurultai peer list`",
         Some("accords") => "`kurultai accord show`",
         _ => "`kurultai status`",

@@ -85,6 +85,9 @@ enum Command {
     /// Explain labels, and bring them from and to ADatP-4774, MISP tags and STIX
     #[command(subcommand)]
     Label(commands::label::LabelCommand),
+    /// Feeds: pull from outside servers, files and tables, push a channel to an outside server
+    #[command(subcommand)]
+    Feed(commands::feed::Feed),
     /// Partners: who they are and how pulling from them goes
     #[command(subcommand)]
     Peer(commands::peer::Peer),
@@ -167,6 +170,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Policy(command) => command.run().await,
             Command::Accord(command) => command.run().await,
             Command::Label(command) => command.run(),
+            Command::Feed(command) => command.run().await,
             Command::Peer(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Evidence(command) => command.run().await,

@@ -16,6 +16,7 @@ use model::Timestamp;
 use policy::{Hide, InForce, Member, Role, SignedAccord};
 use store::{Command, LogName, Store};
 
+use crate::config::Config;
 use crate::error::NodeError;
 use crate::keys::hex;
 use crate::limits::ACCORDS_MAX;
@@ -363,3 +364,15 @@ mod growth;
 mod tests;
 
 pub(crate) use growth::newly_shown;
+
+/// Leaves a copy of the note for people in `<data>/accords`; the store's setting is what counts.
+pub(crate) fn write_note(config: &Config, name: &str, note: &str) {
+    let folder = config.data.join("accords");
+    let temporary = folder.join(format!(".{name}.note"));
+    let written = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&temporary, note))
+        .and_then(|()| std::fs::rename(&temporary, folder.join(format!("{name}.note"))));
+    if let Err(error) = written {
+        tracing::warn!(accord = name, %error, "the copy of the accord in the data folder could not be written");
+    }
+}

@@ -15,6 +15,7 @@ use ::policy::{Kinds, ReleaseMode};
 use model::{Label, Tlp};
 use serde::Deserialize;
 
+pub use self::feeds::Feeds;
 pub use self::policy::Policy;
 use self::policy::RawPolicy;
 use crate::error::NodeError;
@@ -62,6 +63,8 @@ pub struct Config {
     pub people: People,
     /// What the nation's own rules need to know about the node.
     pub policy: Policy,
+    /// What feeds may do.
+    pub feeds: Feeds,
 }
 
 /// Paths of a certificate chain and its private key, both PEM.
@@ -141,6 +144,8 @@ struct Raw {
     people: RawPeople,
     #[serde(default)]
     policy: RawPolicy,
+    #[serde(default)]
+    feeds: Feeds,
 }
 
 #[derive(Deserialize)]
@@ -448,6 +453,7 @@ impl Raw {
         Ok(Config {
             people,
             policy,
+            feeds: self.feeds,
             code: self.member.code,
             name: self.member.name,
             domain: self.member.domain,
@@ -530,6 +536,7 @@ impl RawRelease {
 }
 
 mod explain;
+mod feeds;
 mod network;
 mod people;
 mod policy;

@@ -5,7 +5,7 @@
 //! partners (through `sync`, which verifies) and national tools read the result through `taxii`.
 //! `accords` holds what the members agreed on; `serve` ties the tasks together.
 //!
-//! INVARIANT (I2): nothing leaves a node but through `release`, and nothing that a partner sends
+//! INVARIANT (I2): nothing leaves a node but through `release` (`feeds` pushes only what is in a channel), and nothing that a partner sends
 //! reaches `release`, `accords` or the settings; `members` can only read own logs and keep
 //! cosignatures.
 //!
@@ -20,6 +20,7 @@ pub mod clock;
 pub mod config;
 mod console;
 mod error;
+mod feeds;
 mod http;
 mod init;
 mod intake;

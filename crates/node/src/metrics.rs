@@ -12,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::admin::types::{FeedHealth, FeedInfo};
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
@@ -31,6 +33,17 @@ struct Surface {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Peer {
     peer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Feed {
+    feed: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FeedOutcome {
+    feed: String,
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,6 +67,10 @@ pub struct Metrics {
     sizes: Family<Log, Gauge>,
     refused_logs: Gauge,
     writable: Gauge,
+    feed_healthy: Family<Feed, Gauge>,
+    feed_age: Family<Feed, Gauge>,
+    feed_failures: Family<Feed, Gauge>,
+    feed_objects: Family<FeedOutcome, Gauge>,
     disk: Gauge<u64, AtomicU64>,
 }
 
@@ -85,6 +102,10 @@ impl Metrics {
             sizes: Family::default(),
             refused_logs: Gauge::default(),
             writable: Gauge::default(),
+            feed_healthy: Family::default(),
+            feed_age: Family::default(),
+            feed_failures: Family::default(),
+            feed_objects: Family::default(),
             disk: Gauge::default(),
         };
         let registry = &mut metrics.registry;
@@ -143,6 +164,26 @@ impl Metrics {
             "1 while the store accepts, 0 after a failed write",
             metrics.writable.clone(),
         );
+        registry.register(
+            "feed_healthy",
+            "1 while a feed works, 0 when it does not, is new or is paused",
+            metrics.feed_healthy.clone(),
+        );
+        registry.register(
+            "feed_last_success_age_seconds",
+            "Seconds since a feed last succeeded, or was added if it never did",
+            metrics.feed_age.clone(),
+        );
+        registry.register(
+            "feed_consecutive_failures",
+            "Runs of a feed that failed since it last succeeded",
+            metrics.feed_failures.clone(),
+        );
+        registry.register(
+            "feed_objects",
+            "Objects that a feed brought or pushed so far, by outcome",
+            metrics.feed_objects.clone(),
+        );
         registry.register("disk_bytes", "Bytes on disk", metrics.disk.clone());
         metrics
     }
@@ -195,6 +236,39 @@ impl Metrics {
 
     pub(crate) fn turned_away(&self, surface: &'static str) {
         self.turned_away.get_or_create(&Surface { surface }).inc();
+    }
+
+    /// How the feeds do at present.
+    pub(crate) fn feeds(&self, feeds: &[FeedInfo]) {
+        // Those that were removed are gone from here, too.
+        self.feed_healthy.clear();
+        self.feed_age.clear();
+        self.feed_failures.clear();
+        self.feed_objects.clear();
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for info in feeds {
+            let feed = || info.spec.name.clone();
+            let healthy = info.health == FeedHealth::Healthy;
+            let of = Feed { feed: feed() };
+            self.feed_healthy.get_or_create(&of).set(i64::from(healthy));
+            self.feed_age
+                .get_or_create(&of)
+                .set(number(info.success_age_secs));
+            self.feed_failures
+                .get_or_create(&of)
+                .set(i64::from(info.failures));
+            for (outcome, count) in [
+                ("accepted", info.accepted),
+                ("known", info.known),
+                ("refused", info.refused),
+            ] {
+                let of = FeedOutcome {
+                    feed: feed(),
+                    outcome,
+                };
+                self.feed_objects.get_or_create(&of).set(number(count));
+            }
+        }
     }
 
     /// The metrics as text, with the present state of the store.

@@ -16,13 +16,14 @@ use store::{Command, Event, Options, Outcome, Reply, Store, StoreError};
 use sync::tls::Pins;
 use tokio::sync::{Mutex, RwLock as Steady, RwLockReadGuard, RwLockWriteGuard, broadcast, watch};
 
-use crate::accords::{Accords, Channel, Offered, newly_shown};
+use crate::accords::{Accords, Channel, Offered, newly_shown, write_note};
 use crate::admin::types::AuditRecord;
 use crate::audit::Ledger;
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::NodeError;
+use crate::feeds::Feeds;
 use crate::keys::Keys;
 use crate::limits::EVENTS_KEPT;
 use crate::metrics::Metrics;
@@ -53,6 +54,8 @@ pub struct Node {
     /// Held from deciding what leaves to its durable entries (batch by batch, or a whole window),
     /// and while something is withdrawn; taken before `steady`.
     pub(crate) leaving: Mutex<()>,
+    /// What comes in from outside servers and files, and goes out to them.
+    pub(crate) feeds: Feeds,
     collections: RwLock<Arc<[Listing]>>,
     /// Written to while the accords change; read for as long as they must not.
     accords_change: Steady<()>,
@@ -114,6 +117,7 @@ impl Node {
             intake: Steady::new(()),
             approvals_turn: Mutex::new(()),
             leaving: Mutex::new(()),
+            feeds: Feeds::default(),
             accords_change: Steady::new(()),
             accords_changed: watch::Sender::new(0),
             auth: Arc::new(Auth::new(
@@ -217,7 +221,7 @@ impl Node {
 
     /// Makes sure that automatic channels begin before what is added next, once for each state of
     /// the accords.
-    async fn begin_automation(&self) -> Result<(), StoreError> {
+    pub(crate) async fn begin_automation(&self) -> Result<(), StoreError> {
         let generation = *self.accords_changed.borrow();
         if self.automation_from.load(Ordering::Acquire) != generation {
             for channel in self.automatic() {
@@ -584,16 +588,4 @@ fn listings(accords: &Accords, config: &Config) -> Arc<[Listing]> {
         ));
     }
     listings.into()
-}
-
-/// Leaves a copy of the note for people in `<data>/accords`; the store's setting is what counts.
-fn write_note(config: &Config, name: &str, note: &str) {
-    let folder = config.data.join("accords");
-    let temporary = folder.join(format!(".{name}.note"));
-    let written = std::fs::create_dir_all(&folder)
-        .and_then(|()| std::fs::write(&temporary, note))
-        .and_then(|()| std::fs::rename(&temporary, folder.join(format!("{name}.note"))));
-    if let Err(error) = written {
-        tracing::warn!(accord = name, %error, "the copy of the accord in the data folder could not be written");
-    }
 }

@@ -36,7 +36,7 @@ use crate::http;
 use crate::limits::{ADMIN_CONNECTIONS_MAX, PROBE_SECS, READS_FLUSH_SECS, SHUTDOWN_SECS_MAX};
 use crate::node::{Node, blocking, stopped};
 use crate::problem::Fault;
-use crate::{admin, audit, console, members, openapi, pull, release, taxii};
+use crate::{admin, audit, console, feeds, members, openapi, pull, release, taxii};
 
 /// The admin socket's file name in the data folder.
 pub const ADMIN_SOCKET: &str = "admin.sock";
@@ -132,6 +132,7 @@ pub async fn run(node: Arc<Node>, listeners: Listeners) -> Result<(), NodeError>
         tokio::spawn(pull::follow(Arc::clone(&node))),
         tokio::spawn(keep_accounts(Arc::clone(&node))),
         tokio::spawn(audit::keep_witnessed(Arc::clone(&node))),
+        tokio::spawn(feeds::follow(Arc::clone(&node))),
     ] {
         tasks.spawn(async move {
             task.await.map_err(|error| NodeError::Stopped {
@@ -256,6 +257,7 @@ async fn metrics(
     let (heads, health, disk) = node
         .read(|store| Ok((store.heads()?, store.health(), store.bytes_on_disk())))
         .await?;
+    node.metrics().feeds(&node.feeds().await?);
     let text = node
         .metrics()
         .render(&heads, health.writable, disk)

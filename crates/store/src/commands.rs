@@ -11,6 +11,7 @@ use model::{Hash, Id, Object};
 use crate::error::StoreError;
 use crate::index::{Key, Row};
 use crate::journal::{Frames, Header};
+use crate::labels::AT_LEAST;
 use crate::limits::BUNDLE_OBJECTS_MAX;
 use crate::logstate::log_folder;
 use crate::plan::{Facts, Standing, Together};
@@ -42,6 +43,10 @@ impl Writer {
                 into,
             } => self.add(work, frames, &objects, (&label.to_string(), &into)),
             Command::Remove { objects } => self.remove(work, frames, &objects),
+            Command::AddAtLeast { objects, label } => {
+                let label = format!("{AT_LEAST}{label}");
+                self.add(work, frames, &objects, (&label, &Collection::National))
+            }
             Command::Append {
                 log,
                 changes,

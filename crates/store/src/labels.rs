@@ -17,6 +17,9 @@ use crate::limits::{JUDGEMENTS_MAX, LABEL_CLASSES_MAX};
 use crate::shared::{Shared, lock};
 use crate::types::{Collection, LogName, Page, Query, Record};
 
+/// Before an assigned label that what an object states can only make stricter.
+pub(crate) const AT_LEAST: &str = ">=";
+
 /// Effective labels by reading, assigned label, marking references and the record's channel.
 type LabelMemo = HashMap<(u64, Arc<str>, Arc<str>, Option<Collection>), Arc<Label>>;
 
@@ -174,7 +177,11 @@ impl Shared {
         let damaged = |problem: String| {
             StoreError::corrupt(format!("the label {assigned} with {marks}"), problem)
         };
-        let assigned = Label::parse(&class.1).map_err(|error| damaged(error.to_string()))?;
+        let (least, text) = match class.1.strip_prefix(AT_LEAST) {
+            Some(text) => (true, text),
+            None => (false, &*class.1),
+        };
+        let assigned = Label::parse(text).map_err(|error| damaged(error.to_string()))?;
         let markings = class
             .2
             .split_ascii_whitespace()
@@ -194,7 +201,11 @@ impl Shared {
                 None
             }
         };
-        let label = Arc::new(model::label_of(&markings, &lookup, &assigned));
+        let mut label = model::label_of(&markings, &lookup, &assigned);
+        if least {
+            label = label.combine(&assigned);
+        }
+        let label = Arc::new(label);
         if let Some(error) = failed.take() {
             return Err(error);
         }

@@ -27,6 +27,7 @@ mod plan;
 mod recover;
 mod replay;
 mod shared;
+mod standing;
 mod types;
 mod work;
 mod writer;
@@ -40,6 +41,7 @@ pub use types::{
 
 pub use labels::Reading;
 use shared::{Shared, lock};
+pub use standing::Standing;
 use writer::Done;
 
 /// Wraps the local blobs, for instance to make them fail.

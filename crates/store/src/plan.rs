@@ -153,6 +153,15 @@ impl<'a> Plan<'a> {
             .any(|held| held.shown.iter().any(by_log)))
     }
 
+    /// Whether an object, or just this version of it, is held and no collection shows it.
+    pub(crate) fn is_silent(&mut self, key: &Key, hash: Option<&Hash>) -> Result<bool, StoreError> {
+        let held = self.held(key)?.iter();
+        let meant: Vec<_> = held
+            .filter(|held| hash.is_none_or(|hash| held.hash == *hash))
+            .collect();
+        Ok(!meant.is_empty() && meant.iter().all(|held| held.shown.is_empty()))
+    }
+
     /// Whether a collection has exactly this object.
     pub(crate) fn has(&mut self, facts: &Facts, into: &Collection) -> Result<bool, StoreError> {
         let there = |shown: &Shown| shown.collection == *into;

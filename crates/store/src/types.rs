@@ -88,6 +88,14 @@ pub enum Command {
         /// Which: the id, and the hash of the version.
         objects: Vec<(Id, Hash)>,
     },
+    /// Take objects into the national collection under a label that applies whatever they state
+    /// themselves: what they state can only make it stricter. Answer: [`Reply::Added`].
+    AddAtLeast {
+        /// The objects, already validated and canonical.
+        objects: Vec<Object>,
+        /// The least strict label that any of them has.
+        label: Label,
+    },
     /// Append entries to an own log. Answer: [`Reply::Logged`].
     Append {
         /// The own log.
@@ -283,7 +291,8 @@ pub struct Record {
     pub log: Option<LogName>,
     /// The position in that log.
     pub entry: Option<u64>,
-    /// The assigned label (at intake, or in the log entry), before the object's own markings.
+    /// The assigned label (at intake, or in the log entry), before the object's own markings; after
+    /// `>=` where those can only make it stricter.
     pub assigned: Arc<str>,
     /// The object's marking references, space separated.
     pub marks: Arc<str>,

@@ -227,7 +227,7 @@ impl Writer {
 /// How many objects and bytes a command brings.
 fn weight(command: &Command) -> (usize, usize) {
     match command {
-        Command::Add { objects, .. } => (
+        Command::Add { objects, .. } | Command::AddAtLeast { objects, .. } => (
             objects.len(),
             objects.iter().map(|object| object.bytes().len()).sum(),
         ),

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod draft;
 pub(crate) mod evidence;
+pub(crate) mod feed;
 pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod label;

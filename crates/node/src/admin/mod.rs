@@ -10,6 +10,7 @@
 pub mod types;
 
 pub(crate) mod approvals;
+mod feeds;
 pub(crate) mod objects;
 mod persons;
 mod policy;
@@ -91,6 +92,7 @@ fn resources(node: Arc<Node>, door: Door) -> Router {
         .route("/accords", get(accords).post(install))
         .route("/accords/{name}", get(accord))
         .merge(crate::audit::routes())
+        .merge(feeds::routes())
         .route("/requests", get(requests::list).post(requests::ask))
         .route("/requests/{id}", get(requests::thread))
         .route("/requests/{id}/answers", post(requests::answer))

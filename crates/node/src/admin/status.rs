@@ -130,6 +130,7 @@ pub(super) async fn status(
             subject: format!("{} ({})", found.origin, found.code),
         });
     }
+    alarms.extend(node.feed_alarms().await?);
     for (name, head) in &heads {
         if let Some(reason) = &head.refused {
             alarms.push(Alarm {

@@ -20,7 +20,7 @@
 //! `Vec<SessionInfo>`, `DELETE` → 204; `/auth/…` as in `auth::routes`;
 //! `GET /evidence` → `Vec<EvidenceInfo>`; `GET /audit?…` ([`AuditQuery`]) → [`AuditPage`];
 //! `GET /audit/export?…` ([`AuditQuery`]) → [`AuditExportPage`]; `POST /audit/verify` →
-//! [`AuditCheck`].
+//! [`AuditCheck`]; `/feeds…` as in the types of feeds.
 //! Duties: objects are read by anybody who sees the collection and added by an analyst; release
 //! takes a releaser or analyst (policy says which) and withdraw a releaser or operator; pull, `POST /accords` and every change of users an operator; users,
 //! evidence and audit are read by an operator or auditor; the rest by anybody with a duty. Over the
@@ -29,6 +29,7 @@
 
 mod audit;
 mod authority;
+mod feeds;
 mod people;
 mod requests;
 mod sharing;
@@ -43,6 +44,9 @@ pub use audit::{
 pub use authority::{
     Activation, ApprovalRequest, DiffInfo, OutgoingInfo, PolicyFiles, PolicyInfo, ProposalInfo,
     ProposalItem, ProposalView, RuleInfo, WhatIfChange, WhatIfObject, WhatIfReport, WhatIfRequest,
+};
+pub use feeds::{
+    FeedAccess, FeedHealth, FeedInfo, FeedQuarantine, FeedRefusal, FeedSource, FeedSpec,
 };
 pub use people::{
     CodeRequest, ConfirmRequest, EnrolRequest, InviteReply, InviteRequest, Me, PasswordRequest,
@@ -136,7 +140,8 @@ pub struct Status {
 /// Something that needs a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alarm {
-    /// A stable name: `audit-rewritten`, `log-refused`, `store-full`, `peer-unreachable`, `conflict`.
+    /// A stable name: `audit-rewritten`, `log-refused`, `store-full`, `peer-unreachable`, `feed`,
+    /// `conflict`.
     pub kind: String,
     /// What it concerns: a log, a peer, a path.
     pub subject: String,

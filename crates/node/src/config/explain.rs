@@ -99,6 +99,11 @@ impl Config {
                 self.limits.witness_secs.to_string(),
                 "seconds between requests to partners to witness the audit log",
             ),
+            line(
+                "feeds.local",
+                self.feeds.local.to_string(),
+                "whether feeds may speak to this machine and its link",
+            ),
         ];
         lines.extend(self.people.explain());
         for rule in &self.release {

@@ -15,6 +15,7 @@ use crate::journal::Position;
 use crate::types::{ClassCount, Collection, Head, Heard, Kept, LogName, Page, Query, Record, Seq};
 
 mod class;
+mod gone;
 mod heard;
 mod names;
 mod read;
@@ -203,6 +204,8 @@ pub(crate) trait Index: Send + Sync {
     fn heard(&self, ids: &[Id]) -> Result<Vec<Heard>, StoreError>;
     /// What partners' logs ever brought of an object, whether the nation has it or not.
     fn told(&self, id: &Id) -> Result<Vec<Record>, StoreError>;
+    /// For each object the log that took it back last, if no log shows any version any more.
+    fn taken_back(&self, ids: &[Id]) -> Result<Vec<Option<LogName>>, StoreError>;
     /// The objects that the nation and a partner's log both have or had, in an order of its own.
     fn met(&self, after: Option<&Id>, limit: usize) -> Result<Vec<Id>, StoreError>;
     /// The label classes and types of a collection's latest versions.

@@ -251,6 +251,10 @@ impl Index for SqliteIndex {
         self.read(|reader| reader.told(id))
     }
 
+    fn taken_back(&self, ids: &[Id]) -> Result<Vec<Option<LogName>>, StoreError> {
+        self.read(|reader| reader.taken_back(ids))
+    }
+
     fn met(&self, after: Option<&Id>, limit: usize) -> Result<Vec<Id>, StoreError> {
         self.read(|reader| reader.met(after, limit))
     }

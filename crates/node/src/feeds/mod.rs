@@ -1,0 +1,445 @@
+//! Feeds: what comes in from outside servers and files, and what goes out to them.
+//!
+//! A core of values says what to do: `walk` how an outside collection is read to its end, `state`
+//! how a feed does and when it goes on, `mapping` and `table` what rows mean, `push::refusal` what may
+//! leave. Thin tasks around them speak: `fetch` HTTP, `remote` TAXII, `pull` and `files` inbound,
+//! `push` outbound, `intake` to the store. `tasks` decides what runs when.
+//!
+//! A feed is three settings of this node: `feed/<name>` (what people decided), `feed-state/<name>`
+//! (how far it came) and `feed-refused/<name>` (its quarantine); for what pushes also
+//! `feed-pushed/<name>/<id>`. All survive a restart; none ever leaves.
+//!
+//! INVARIANT (I2, I6): what a feed brings is the nation's own intake; it overwrites nothing, brings
+//! nothing back that was withdrawn, and releases nothing. What a feed takes out is in a channel.
+
+mod fetch;
+mod files;
+mod intake;
+pub(crate) mod limits;
+mod mapping;
+mod own;
+mod pull;
+mod push;
+mod remote;
+mod run;
+mod spec;
+mod state;
+mod table;
+mod tasks;
+mod walk;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::{Id, Timestamp};
+use policy::Duty;
+use serde::{Deserialize, Serialize};
+use store::{Command, StoreError};
+use tokio::sync::{Notify, Semaphore, watch};
+
+pub(crate) use tasks::follow;
+
+use crate::admin::types::{
+    Alarm, AuditRecord, FeedHealth, FeedInfo, FeedQuarantine, FeedSource, FeedSpec,
+};
+use crate::auth::Caller;
+use crate::error::NodeError;
+use crate::node::Node;
+use limits::{FEEDS_MAX, SAID_BYTES_MAX, WHOLE_FILES_MAX};
+use state::{Failure, FeedState, Micros};
+
+const FEED: &str = "feed/";
+const STATE: &str = "feed-state/";
+const REFUSED: &str = "feed-refused/";
+const PUSHED: &str = "feed-pushed/";
+
+/// What the process knows of its feeds.
+pub(crate) struct Feeds {
+    lanes: Mutex<HashMap<String, Arc<Lane>>>,
+    /// Somebody decided something about a feed.
+    changed: Notify,
+    /// Turns for those that hold a whole file in memory.
+    whole: Semaphore,
+}
+
+/// One feed's turn.
+struct Lane {
+    /// Held by a run.
+    turn: tokio::sync::Mutex<()>,
+    /// Changes when a run is to end.
+    stop: watch::Sender<u64>,
+}
+
+impl Default for Feeds {
+    fn default() -> Feeds {
+        Feeds {
+            lanes: Mutex::default(),
+            changed: Notify::new(),
+            whole: Semaphore::new(WHOLE_FILES_MAX),
+        }
+    }
+}
+
+impl Feeds {
+    fn lane(&self, name: &str) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = lanes.entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(Lane {
+                turn: tokio::sync::Mutex::new(()),
+                stop: watch::Sender::new(0),
+            })
+        });
+        Arc::clone(lane)
+    }
+
+    fn forget(&self, name: &str) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.remove(name);
+    }
+}
+
+/// What people decided about a feed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Kept {
+    spec: FeedSpec,
+    added: Micros,
+    paused: bool,
+    /// Whether a releaser opened it, where it pushes.
+    opened: bool,
+}
+
+impl Failure {
+    /// A failure of our own finding.
+    fn of(why: impl Into<String>) -> Failure {
+        Failure {
+            why: why.into(),
+            retry_after: None,
+        }
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Failure {
+        Failure::of(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::of(error.to_string())
+    }
+}
+
+/// A text from outside as one short line without control characters.
+fn said(text: &str) -> String {
+    let mut line = String::new();
+    for c in text.chars() {
+        // Marks that turn the direction of a line can make it read otherwise than it is.
+        let c = match c {
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => continue,
+            c if c.is_control() || c.is_whitespace() => ' ',
+            c => c,
+        };
+        if c == ' ' && line.ends_with(' ') {
+            continue;
+        }
+        if line.len() + c.len_utf8() + '…'.len_utf8() > SAID_BYTES_MAX {
+            line.push('…');
+            break;
+        }
+        line.push(c);
+    }
+    line.trim().to_owned()
+}
+
+fn json_bytes(value: &impl Serialize) -> Result<Vec<u8>, NodeError> {
+    serde_json::to_vec(value).map_err(|error| {
+        NodeError::Store(StoreError::Entry {
+            problem: error.to_string(),
+        })
+    })
+}
+
+/// The setting that remembers which versions of an object a feed pushed.
+fn pushed_key(feed: &str, id: &Id) -> String {
+    format!("{PUSHED}{feed}/{id}")
+}
+
+fn time(at: Micros) -> String {
+    Timestamp::from_unix_micros(at).to_string()
+}
+
+fn info(kept: &Kept, state: &FeedState, now: Micros) -> FeedInfo {
+    let every = kept.spec.every_secs;
+    let (health, mut why) = state.health(every, now);
+    if kept.spec.source.pushes() && !kept.opened {
+        why = "it waits for a releaser: `kurultai feed resume` by one opens it".into();
+    }
+    let push = state.cursor.push.clone().unwrap_or_default();
+    FeedInfo {
+        spec: kept.spec.clone(),
+        health,
+        why,
+        added: time(kept.added),
+        last_run: state.last_run.map(time),
+        last_success: state.last_success.map(time),
+        success_age_secs: state.success_age_secs(now),
+        failures: state.failures,
+        last_error: state.last_error.clone(),
+        next_run: (!kept.paused).then(|| time(state.not_before.max(now))),
+        accepted: state.accepted,
+        known: state.known,
+        refused: state.refused,
+        warnings: state.warnings.clone(),
+        unrecalled: push.unrecalled,
+        unrecalled_total: push.unrecalled_total,
+    }
+}
+
+impl Node {
+    /// Every feed and how it does, by name.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn feeds(&self) -> Result<Vec<FeedInfo>, NodeError> {
+        let now = self.clock().micros();
+        let all = self.feeds_kept().await?;
+        Ok(all
+            .iter()
+            .map(|(kept, state)| info(kept, state, now))
+            .collect())
+    }
+
+    /// One feed and how it does.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the store fails.
+    pub async fn feed(&self, name: &str) -> Result<FeedInfo, NodeError> {
+        let (kept, state) = self.feed_kept(name).await?;
+        Ok(info(&kept, &state, self.clock().micros()))
+    }
+
+    /// Adds a feed. It runs at once, unless it pushes: then a releaser has to open it.
+    ///
+    /// # Errors
+    /// When it cannot be what it is to be, or the store fails; the error names the place.
+    pub async fn add_feed(
+        &self,
+        mut spec: FeedSpec,
+        caller: &Caller,
+    ) -> Result<FeedInfo, NodeError> {
+        let who = caller.recorded(&std::mem::take(&mut spec.who));
+        spec::check(self, &spec)?;
+        let all = self.feeds_kept().await?;
+        if all.iter().any(|(kept, _)| kept.spec.name == spec.name) {
+            return Err(NodeError::request(format!(
+                "there is a feed {:?} already; remove it first or take another name",
+                spec.name
+            )));
+        }
+        if all.len() >= FEEDS_MAX {
+            return Err(NodeError::request(format!(
+                "there are {FEEDS_MAX} feeds, and no more can be; remove one"
+            )));
+        }
+        let pushes = spec.source.pushes();
+        let kept = Kept {
+            added: self.clock().micros(),
+            paused: pushes,
+            opened: false,
+            spec,
+        };
+        let why = format!(
+            "{} added, every {} s",
+            about(&kept.spec),
+            kept.spec.every_secs
+        );
+        self.decide(&kept, who, why).await?;
+        self.feed(&kept.spec.name).await
+    }
+
+    /// Ends a feed and forgets how far it came. What it brought stays; what it pushed stays outside.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the store fails.
+    pub async fn remove_feed(&self, name: &str, caller: &Caller) -> Result<(), NodeError> {
+        let (kept, _) = self.feed_kept(name).await?;
+        self.audit(vec![AuditRecord {
+            what: "feed".into(),
+            who: caller.recorded(""),
+            why: format!("{} removed", about(&kept.spec)),
+            ..self.record()
+        }])
+        .await?;
+        let lane = self.feeds.lane(name);
+        self.put_feed(format!("{FEED}{name}"), None).await?;
+        lane.stop.send_modify(|turn| *turn += 1);
+        // A run that was under way has ended when this is had.
+        let _turn = lane.turn.lock().await;
+        let prefix = format!("{PUSHED}{name}/");
+        let pushed = self.read(move |store| store.scan(&prefix)).await?;
+        for (key, _) in pushed {
+            self.put_feed(key, None).await?;
+        }
+        self.put_feed(format!("{STATE}{name}"), None).await?;
+        self.put_feed(format!("{REFUSED}{name}"), None).await?;
+        self.feeds.forget(name);
+        self.feeds.changed.notify_one();
+        Ok(())
+    }
+
+    /// Stops a feed from running, or lets it run again. What pushes is let run by a releaser only.
+    ///
+    /// # Errors
+    /// When there is none of this name, the caller may not, or the store fails.
+    pub async fn pause_feed(
+        &self,
+        name: &str,
+        pause: bool,
+        caller: &Caller,
+    ) -> Result<FeedInfo, NodeError> {
+        let (mut kept, _) = self.feed_kept(name).await?;
+        let duty = match kept.spec.source.pushes() && !pause {
+            true => Duty::Releaser,
+            false => Duty::Operator,
+        };
+        if !caller.has(duty) {
+            return Err(NodeError::Denied {
+                why: match duty {
+                    Duty::Releaser => format!(
+                        "what leaves the node is for a releaser to open; ask one to resume the feed {name}"
+                    ),
+                    _ => "this takes the duty operator".into(),
+                },
+            });
+        }
+        kept.paused = pause;
+        kept.opened |= !pause;
+        let word = if pause { "paused" } else { "resumed" };
+        let why = format!("{} {word}", about(&kept.spec));
+        self.decide(&kept, caller.recorded(""), why).await?;
+        if pause {
+            self.feeds.lane(name).stop.send_modify(|turn| *turn += 1);
+        }
+        self.feed(name).await
+    }
+
+    /// What a feed brought and was refused.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the store fails.
+    pub async fn feed_quarantine(&self, name: &str) -> Result<FeedQuarantine, NodeError> {
+        self.feed_kept(name).await?;
+        let key = format!("{REFUSED}{name}");
+        let value = self.read(move |store| store.get(&key)).await?;
+        Ok(value
+            .and_then(|value| serde_json::from_slice(&value).ok())
+            .unwrap_or_default())
+    }
+
+    /// Alarms for the node's status: feeds that do not work.
+    pub(crate) async fn feed_alarms(&self) -> Result<Vec<Alarm>, NodeError> {
+        let feeds = self.feeds().await?;
+        let sick = feeds.into_iter().filter(|feed| {
+            matches!(
+                feed.health,
+                FeedHealth::Failing | FeedHealth::Stale | FeedHealth::Unrecalled
+            )
+        });
+        Ok(sick
+            .map(|feed| Alarm {
+                kind: "feed".into(),
+                text: format!("{}; look at `kurultai feed status`", feed.why),
+                subject: feed.spec.name,
+            })
+            .collect())
+    }
+
+    async fn decide(&self, kept: &Kept, who: String, why: String) -> Result<(), NodeError> {
+        self.audit(vec![AuditRecord {
+            what: "feed".into(),
+            who,
+            why,
+            ..self.record()
+        }])
+        .await?;
+        let value = json_bytes(kept)?;
+        self.put_feed(format!("{FEED}{}", kept.spec.name), Some(value))
+            .await?;
+        self.feeds.changed.notify_one();
+        Ok(())
+    }
+
+    async fn put_feed(&self, key: String, value: Option<Vec<u8>>) -> Result<(), NodeError> {
+        self.execute(Command::Put { key, value }).await?;
+        Ok(())
+    }
+
+    /// What is kept of every feed, by name.
+    async fn feeds_kept(&self) -> Result<Vec<(Kept, FeedState)>, NodeError> {
+        let (kept, states) = self
+            .read(|store| Ok((store.scan(FEED)?, store.scan(STATE)?)))
+            .await?;
+        let states: HashMap<String, Vec<u8>> = states.into_iter().collect();
+        Ok(kept
+            .iter()
+            .filter_map(|(_, value)| serde_json::from_slice::<Kept>(value).ok())
+            .map(|kept| {
+                let state = states.get(&format!("{STATE}{}", kept.spec.name));
+                let state = joined(&kept, state.map(Vec::as_slice));
+                (kept, state)
+            })
+            .collect())
+    }
+
+    async fn feed_kept(&self, name: &str) -> Result<(Kept, FeedState), NodeError> {
+        let keys = (format!("{FEED}{name}"), format!("{STATE}{name}"));
+        let (kept, state) = self
+            .read(move |store| Ok((store.get(&keys.0)?, store.get(&keys.1)?)))
+            .await?;
+        let kept: Kept = kept
+            .and_then(|value| serde_json::from_slice(&value).ok())
+            .ok_or_else(|| NodeError::Unknown {
+                what: format!("feed {name:?}"),
+            })?;
+        let state = joined(&kept, state.as_deref());
+        Ok((kept, state))
+    }
+}
+
+/// What is remembered of a feed, with what people decided since.
+fn joined(kept: &Kept, state: Option<&[u8]>) -> FeedState {
+    let state: Option<FeedState> = state.and_then(|value| serde_json::from_slice(value).ok());
+    let mut state = state.unwrap_or_else(|| FeedState::new(kept.added, kept.paused));
+    state.added = kept.added;
+    state.paused = kept.paused;
+    state
+}
+
+/// A feed in a few words, for the audit log.
+fn about(spec: &FeedSpec) -> String {
+    let what = match &spec.source {
+        FeedSource::Taxii { url, .. } => format!("from {}", said(url)),
+        FeedSource::HttpJson { url, .. } => format!("from {}", said(url)),
+        FeedSource::File { path } => format!("from {}", said(&path.to_string_lossy())),
+        FeedSource::Csv { url, path, .. } => {
+            let path = path
+                .as_ref()
+                .map(|path| path.to_string_lossy().into_owned());
+            let from = url.clone().or(path).unwrap_or_default();
+            format!("from the table {}", said(&from))
+        }
+        FeedSource::TaxiiPush {
+            url,
+            channel,
+            stands_for,
+            ..
+        } => format!(
+            "of {} to {}, for {}",
+            said(channel),
+            said(url),
+            stands_for.as_deref().unwrap_or("everybody")
+        ),
+    };
+    format!("feed {} {what}", spec.name)
+}
