@@ -73,14 +73,28 @@ impl<'a> Intake<'a> {
     }
 
     async fn batch(&mut self, places: &[String], batch: Vec<Object>) -> Result<(), NodeError> {
-        let (standings, batch) = self
+        let validation = self.node.config().intake_validation;
+        let (judged, batch) = self
             .node
-            .read(move |store| Ok((store.standing(&batch)?, batch)))
+            .read(move |store| {
+                let judged = store.standing(&batch)?.into_iter().zip(&batch);
+                let judged: Vec<_> = judged
+                    .map(|(standing, object)| match standing {
+                        // What is held was judged when it came.
+                        Standing::Known => (standing, None),
+                        _ => (standing, validation.refuses(object)),
+                    })
+                    .collect();
+                Ok((judged, batch))
+            })
             .await?;
         let mut fresh = Vec::new();
         let mut fresh_places = Vec::new();
-        for ((object, standing), place) in batch.into_iter().zip(standings).zip(places) {
+        for ((object, (standing, invalid)), place) in batch.into_iter().zip(judged).zip(places) {
             let reason = match standing {
+                Standing::New | Standing::Elsewhere if invalid.is_some() => {
+                    invalid.unwrap_or_default()
+                }
                 Standing::New | Standing::Elsewhere => {
                     fresh.push(object);
                     fresh_places.push((place, standing == Standing::Elsewhere));

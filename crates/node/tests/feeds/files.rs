@@ -295,6 +295,25 @@ async fn what_the_nation_removed_is_not_brought_back() {
     assert_eq!(national(&at).await, [indicator_id(2), indicator_id(2)]);
 }
 
+#[tokio::test]
+async fn a_strict_intake_is_strict_with_feeds() {
+    let text = prepare("KZ", "").await;
+    let config = text.folder().path().join("data/kurultai.toml");
+    let held = fs::read_to_string(&config).unwrap();
+    let held = held.replace("[intake]\n", "[intake]\nvalidation = \"strict\"\n");
+    assert!(held.contains("strict"), "{held}");
+    fs::write(&config, held).unwrap();
+    let (at, folder) = (text.start(None).await, tempfile::tempdir().unwrap());
+    let wrong = indicator(1, "").replace("\"pattern_type\":\"stix\",", "");
+    let objects = [wrong, indicator(2, "")];
+    put(&folder.path().join("a.json"), bundle(&objects).as_bytes());
+    add(&at, "some", json!({"kind": "file", "path": folder.path()})).await;
+    let info = run(&at, "some").await;
+    assert_eq!((info.accepted, info.refused), (1, 1), "{info:?}");
+    let reason = &quarantine(&at, "some").await.refusals[0].reason;
+    assert!(reason.contains("pattern_type"), "{reason}");
+}
+
 const MAPPING: &str =
     "comment = \"#\"\nvalue = \"url\"\ntype = \"url\"\nconfidence = 75\nlabels = [\"malware\"]\n";
 
