@@ -361,6 +361,70 @@ pub(super) fn paths(shapes: &mut SchemaGenerator, paths: &mut Map<String, Value>
     );
     at(
         "get",
+        "/feeds",
+        "The feeds and how they do",
+        none,
+        Body::None,
+        give::<Vec<t::FeedInfo>>(),
+    );
+    at(
+        "post",
+        "/feeds",
+        "Add a feed",
+        none,
+        take::<t::FeedSpec>(),
+        give::<t::FeedInfo>(),
+    );
+    at(
+        "get",
+        "/feeds/{name}",
+        "One feed and how it does",
+        none,
+        Body::None,
+        give::<t::FeedInfo>(),
+    );
+    at(
+        "delete",
+        "/feeds/{name}",
+        "Remove a feed; what it brought stays",
+        none,
+        Body::None,
+        Reply::Nothing,
+    );
+    at(
+        "post",
+        "/feeds/{name}/run",
+        "Run a feed now",
+        none,
+        Body::None,
+        give::<t::FeedInfo>(),
+    );
+    at(
+        "post",
+        "/feeds/{name}/pause",
+        "Stop a feed from running",
+        none,
+        Body::None,
+        give::<t::FeedInfo>(),
+    );
+    at(
+        "post",
+        "/feeds/{name}/resume",
+        "Let a feed run",
+        none,
+        Body::None,
+        give::<t::FeedInfo>(),
+    );
+    at(
+        "get",
+        "/feeds/{name}/quarantine",
+        "What a feed brought and was refused",
+        none,
+        Body::None,
+        give::<t::FeedQuarantine>(),
+    );
+    at(
+        "get",
         "/users",
         "The users",
         none,

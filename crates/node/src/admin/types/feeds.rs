@@ -10,10 +10,11 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a feed is and where it goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedSpec {
     /// Its name: 1 to 40 of `[a-z0-9-]`.
@@ -37,7 +38,7 @@ fn hourly() -> u64 {
 }
 
 /// What a feed speaks to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FeedSource {
     /// Reads a collection of an outside TAXII 2.1 server.
@@ -99,7 +100,7 @@ pub enum FeedSource {
 
 /// What proves this node to an outside server, and whom it believes to be that server. Secrets are
 /// files in `secrets/` of the data folder, named here without the folder, never values.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeedAccess {
     /// The user of HTTP Basic.
@@ -118,7 +119,7 @@ pub struct FeedAccess {
 }
 
 /// How a feed does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FeedHealth {
     /// It succeeded within its interval and nothing failed since.
@@ -136,7 +137,7 @@ pub enum FeedHealth {
 }
 
 /// A feed and how it does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeedInfo {
     /// What it is.
     pub spec: FeedSpec,
@@ -176,7 +177,7 @@ pub struct FeedInfo {
 }
 
 /// What a feed brought and was not taken in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeedQuarantine {
     /// The newest refusals, oldest first.
     pub refusals: Vec<FeedRefusal>,
@@ -185,7 +186,7 @@ pub struct FeedQuarantine {
 }
 
 /// One thing that was refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeedRefusal {
     /// When.
     pub at: String,
