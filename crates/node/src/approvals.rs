@@ -22,6 +22,7 @@ use crate::error::NodeError;
 use crate::keys::{hex, random};
 use crate::limits::{PROPOSAL_HOURS, PROPOSALS_ENDED_MAX, PROPOSALS_OPEN_MAX};
 use crate::node::Node;
+use crate::release::auto::Done;
 use crate::release::carry::{sorted, to_json};
 use crate::release::effective::{Effective, Finder};
 use crate::release::journey::{Asker, Journey, Judge};
@@ -192,28 +193,44 @@ impl Node {
     /// forgets the oldest of what ended long ago.
     ///
     /// # Errors
-    /// What the store said; the next run takes up what is left.
+    /// The first of what went wrong: no proposal keeps the rest from its turn, and the next run takes
+    /// up what is left.
     pub async fn tend_proposals(&self) -> Result<(), NodeError> {
         let _alone = self.leaving.lock().await;
         let _steady = self.steady().await;
         let _turn = self.approvals_turn().lock().await;
         let mut ended = Vec::new();
+        let mut done = Done::default();
         for mut proposal in self.proposals().await? {
             if proposal.state != State::Open {
                 ended.push(key(&proposal.id));
-            } else if let Some(why) = self.overtaken(&proposal) {
-                self.end_void(&mut proposal, &why).await?;
-            } else if proposal.is_complete() {
-                self.release_approved(&mut proposal).await?;
-            } else if proposal.lapsed(self.decision_time()) {
-                let why = "nobody decided in time";
-                self.end(&mut proposal, State::Expired, "expire", AUTOMATION, why)
-                    .await?;
+                continue;
             }
+            let tended = self.tend(&mut proposal).await;
+            done.count_in(&proposal.id, tended.map(|()| 0));
         }
         let more = ended.len().saturating_sub(PROPOSALS_ENDED_MAX);
         ended.truncate(more);
-        self.remember(ended, None).await
+        done.count_in(
+            "ended proposals",
+            self.remember(ended, None).await.map(|()| 0),
+        );
+        done.all().map(drop)
+    }
+
+    /// Does what is due about one open proposal.
+    async fn tend(&self, proposal: &mut Proposal) -> Result<(), NodeError> {
+        if let Some(why) = self.overtaken(proposal) {
+            self.end_void(proposal, &why).await
+        } else if proposal.is_complete() {
+            self.release_approved(proposal).await
+        } else if proposal.lapsed(self.decision_time()) {
+            let why = "nobody decided in time";
+            self.end(proposal, State::Expired, "expire", AUTOMATION, why)
+                .await
+        } else {
+            Ok(())
+        }
     }
 
     /// What has taken the place of the accord or policy under which a proposal was made.

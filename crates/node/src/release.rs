@@ -13,7 +13,7 @@
 //! INVARIANT: a decision is in the audit log before its effect is in the channel log (I10).
 
 mod approved;
-mod auto;
+pub(crate) mod auto;
 pub(crate) mod carry;
 mod companions;
 mod delegate;
@@ -32,7 +32,7 @@ use std::sync::Arc;
 use log::{Action, Entry};
 use model::{Id, Timestamp, member_identity_id};
 use policy::authority::{Circumstances, Person};
-use store::{Change, Collection, Command, LogName, Record, Reply, Signer};
+use store::{Change, Collection, Command, LogName, Record, Reply, Signer, StoreError};
 
 use crate::accords::Channel;
 use crate::admin::types::{
@@ -46,6 +46,7 @@ use crate::node::{Node, unexpected};
 
 pub(crate) use auto::automate;
 use journey::{Asker, Journey, Judge};
+pub(crate) use known::channels_with_forms;
 pub(crate) use queue::key as waiting_key;
 use select::Named;
 
@@ -246,13 +247,25 @@ impl Node {
         let channel = &self.channel_or_say(&channel.full_name())?;
         let judge = self.judge(channel, asked);
         let mut known = std::mem::take(seen);
-        let (judge, decided, known) = self
+        let (judge, decided, known, removed) = self
             .read(move |store| {
+                let (batch, removed) = still_national(store, batch)?;
                 let decided = judge.decide(store, batch, &mut known)?;
-                Ok((judge, decided, known))
+                Ok((judge, decided, known, removed))
             })
             .await?;
         *seen = known;
+        for record in removed {
+            report.unknown += 1;
+            let gone = ObjectResult {
+                id: record.id.to_string(),
+                version: record.version.map(|version| version.to_string()),
+                outcome: ReleaseOutcome::Unknown,
+                why: vec!["it was just taken out of the national collection".to_owned()],
+                ..ObjectResult::default()
+            };
+            push(report, gone);
+        }
         let decided = if report.explain {
             decided
         } else {
@@ -346,7 +359,7 @@ impl Node {
         })
     }
 
-    /// Sets or removes settings, all in as few commits as the store makes of it.
+    /// Sets settings to one value or removes them, all in one commit.
     pub(crate) async fn remember(
         &self,
         keys: Vec<String>,
@@ -356,12 +369,11 @@ impl Node {
         self.put_all(puts.collect()).await
     }
 
-    /// Sets or removes settings, all in as few commits as the store makes of it.
+    /// Sets or removes settings, all in one commit.
     pub(crate) async fn put_all(&self, settings: Vec<Setting>) -> Result<(), NodeError> {
-        let puts = settings
-            .into_iter()
-            .map(|(key, value)| self.execute(Command::Put { key, value }));
-        futures_util::future::try_join_all(puts).await?;
+        if !settings.is_empty() {
+            self.execute(Command::PutAll { settings }).await?;
+        }
         Ok(())
     }
 
@@ -423,6 +435,20 @@ impl Node {
             )),
         })
     }
+}
+
+/// Divides a batch into what the nation still has and what was removed since the batch was read: a
+/// removal takes the turn for leaving, so under it this answer holds. What a partner's log brought
+/// was never the nation's.
+fn still_national(
+    store: &store::Store,
+    batch: Vec<Record>,
+) -> Result<(Vec<Record>, Vec<Record>), StoreError> {
+    let shown = store.still_shown(&Collection::National, &batch)?;
+    let mut shown = shown.into_iter();
+    Ok(batch
+        .into_iter()
+        .partition(|record| shown.next().unwrap_or(false) || record.log.is_some()))
 }
 
 /// The setting that remembers that an object was withdrawn from a channel.

@@ -13,8 +13,8 @@ use crate::audit::with_objects;
 use crate::error::NodeError;
 use crate::node::{Node, unexpected};
 use crate::release::forms::link;
-use crate::release::waiting_key;
-use crate::taxii::NotRemoved;
+use crate::release::{channels_with_forms, waiting_key};
+use crate::taxii::{Kept, NotRemoved, Stays};
 
 impl Node {
     /// Removes records of the national collection, all of them or none. `who` is the name for the
@@ -31,9 +31,10 @@ impl Node {
             .iter()
             .map(|channel| channel.full_name())
             .collect();
+        let me = self.config().code.clone();
         let (records, kept) = self
             .read(move |store| {
-                let kept = kept(store, channels, &records)?;
+                let kept = kept(store, &me, channels, &records)?;
                 Ok((records, kept))
             })
             .await
@@ -68,41 +69,47 @@ impl Node {
             Ok(reply) => Err(NotRemoved::Store(unexpected(&reply.unwrap_or(Reply::Done)))),
             // Received between looking and doing.
             Err(error) => match error.into_store() {
-                error @ StoreError::Logged { .. } => Err(NotRemoved::Kept(error.to_string())),
+                StoreError::Logged { id, log } => {
+                    let kept = Kept::logged(id, &log, &self.config().code);
+                    Err(NotRemoved::Kept(kept))
+                }
                 error => Err(NotRemoved::Store(error)),
             },
         }
     }
 }
 
-/// Why one of these records must stay.
+/// Which of these records must stay, and why. `channels` are those in force; others may have forms
+/// of theirs, too, or show what left before.
 fn kept(
     store: &Store,
+    me: &str,
     mut channels: BTreeSet<String>,
     records: &[Record],
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<Kept>, StoreError> {
     let own = store.heads()?.into_iter().filter(|(_, head)| head.own);
     channels.extend(own.map(|(log, _)| format!("{}/{}", log.accord, log.channel)));
+    // Before the first window of a channel has ended it has no log yet. What waits for a window
+    // waits in a form.
+    channels.extend(channels_with_forms(store)?);
     for record in records {
         let id = &record.id;
         if let Some(log) = store.logged(id, &record.hash)? {
-            let logged = StoreError::Logged {
-                id: id.to_string(),
-                log,
-            };
-            return Ok(Some(logged.to_string()));
+            return Ok(Some(Kept::logged(id.to_string(), &log, me)));
         }
         for channel in &channels {
-            if link(store, channel, id)?.is_some() {
-                return Ok(Some(format!(
-                    "{id} left for the channel {channel} in a form of its own: withdraw it from there instead."
-                )));
-            }
-            if store.get(&waiting_key(channel, &record.hash))?.is_some() {
-                return Ok(Some(format!(
-                    "{id} waits to leave for the channel {channel}: withdraw it from there first."
-                )));
-            }
+            let why = if link(store, channel, id)?.is_some() {
+                Stays::Form
+            } else if store.get(&waiting_key(channel, &record.hash))?.is_some() {
+                Stays::Waits
+            } else {
+                continue;
+            };
+            return Ok(Some(Kept {
+                id: id.to_string(),
+                channel: channel.clone(),
+                why,
+            }));
         }
     }
     Ok(None)

@@ -7,12 +7,15 @@ extern crate kurultai_node as node;
 mod world;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use hyper::Method;
 use node::admin::types::{
     ApprovalRequest, AuditLine, AuditPage, PolicyFiles, PolicyInfo, ProposalInfo, ProposalView,
     ReleaseReport, ReleaseRequest, Selection,
 };
+use node::approvals::state::State;
 use node::auth::Proof;
 use policy::{Duty, PolicySet, SignedPolicy};
 use world::{Running, bundle, channel, collection, indicator, indicator_id, prepare, ratified};
@@ -306,4 +309,42 @@ async fn a_duty_that_single_sign_on_adds_counts_as_long_as_the_session() {
     approved.expect("it counts");
     let two = view(&kz, &two.id).await;
     assert_eq!(two.state, "released", "{two:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proposal_that_fails_keeps_no_other_from_its_turn() {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
+    let accord = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"])]);
+    drop(kg);
+    let kz = kz.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    kz.add(
+        &bundle(&[person(1), person(2)]),
+        "TLP:GREEN//REL KG,KZ//LEGAL court-order",
+    )
+    .await;
+    let anna = kz.person("anna", &["releaser"]).await;
+    let bek = kz.person("bek", &["approver"]).await;
+    let cem = kz.person("cem", &["approver"]).await;
+    let (one, two) = (proposed(&kz, &anna, 1).await, proposed(&kz, &anna, 2).await);
+    // What the node remembers of the first one's object is damaged, so it cannot be released.
+    let settings = vec![
+        (format!("forms/{CHANNEL}"), Some(Vec::new())),
+        (
+            format!("form/{CHANNEL}/{}", person_id(1)),
+            Some(b"?".to_vec()),
+        ),
+    ];
+    let damage = store::Command::PutAll { settings };
+    kz.node.execute(damage).await.expect("put");
+    approve(&kz, &bek, &one).await;
+    approve(&kz, &cem, &one).await;
+    let held = kz.node.proposal(&one.id).await.expect("read");
+    assert!(held.is_complete(), "{held:?}");
+    assert_eq!(held.state, State::Open);
+    // Nobody decides about the second.
+    let hours = node::limits::PROPOSAL_HOURS as i64;
+    ahead.store((hours + 1) * 3_600_000_000, Ordering::Relaxed);
+    kz.node.tend_proposals().await.expect_err("the first fails");
+    assert_eq!(view(&kz, &two.id).await.state, "expired");
 }

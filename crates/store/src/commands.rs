@@ -20,6 +20,21 @@ use crate::work::{Work, entry_bundle};
 
 use crate::writer::Writer;
 
+fn put(
+    work: &mut Work<'_>,
+    frames: &mut Frames,
+    key: String,
+    value: Option<Vec<u8>>,
+) -> Result<Reply, StoreError> {
+    let header = Header::Setting {
+        key: key.clone(),
+        removed: value.is_none(),
+    };
+    frames.push(&header, &[value.as_deref().unwrap_or_default()])?;
+    work.plan.rows.push(Row::Setting { key, value });
+    Ok(Reply::Done)
+}
+
 impl Writer {
     /// Positions for `count` things, in order.
     fn positions(&self, work: &mut Work<'_>, count: usize) -> Seq {
@@ -90,13 +105,13 @@ impl Writer {
                 work.refused(&log, at, &reason, evidence.as_bytes());
                 Ok(Reply::Done)
             }
-            Command::Put { key, value } => {
-                let header = Header::Setting {
-                    key: key.clone(),
-                    removed: value.is_none(),
-                };
-                frames.push(&header, &[value.as_deref().unwrap_or_default()])?;
-                work.plan.rows.push(Row::Setting { key, value });
+            Command::Put { key, value } => put(work, frames, key, value),
+            Command::PutAll { settings } => {
+                work.halfway = true;
+                for (key, value) in settings {
+                    put(work, frames, key, value)?;
+                }
+                work.halfway = false;
                 Ok(Reply::Done)
             }
         }

@@ -301,6 +301,19 @@ impl Store {
         Ok(records)
     }
 
+    /// Whether a collection still shows each of these records of it.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    pub fn still_shown(
+        &self,
+        collection: &Collection,
+        records: &[Record],
+    ) -> Result<Vec<bool>, StoreError> {
+        let at: Vec<Seq> = records.iter().map(|record| record.seq).collect();
+        self.0.shared.index.shown_at(collection, &at)
+    }
+
     /// What a log has brought of these objects and not taken back, in order of position: also what
     /// its collection does not show because another log brought the same bytes first.
     ///

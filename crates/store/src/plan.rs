@@ -107,11 +107,31 @@ impl<'a> Plan<'a> {
         Ok(self.known.entry(key.clone()).or_default())
     }
 
-    /// How an object stands to what is held, this plan's own rows included.
+    /// How an object stands to what is held, this plan's own rows included. What the nation removed
+    /// before anybody was given it stands in the way of nothing: nobody can see it.
     pub(crate) fn standing(&mut self, facts: &Facts) -> Result<Standing, StoreError> {
-        let held = self.held(&facts.key)?.iter();
         let same = |held: &Held| (Standing::Same(held.object), held.version, held.hash);
-        Ok(judge(held.map(same), facts))
+        let silent = |held: &&Held| held.shown.is_empty();
+        let held = self.held(&facts.key)?;
+        if !held.iter().any(|held| silent(&held)) {
+            return Ok(judge(held.iter().map(same), facts));
+        }
+        let mut counts = held.clone();
+        let mut removed = Vec::new();
+        for held in counts.iter().filter(silent) {
+            if self.logged(&facts.key, &held.hash)?.is_none() {
+                removed.push(held.object);
+            }
+        }
+        counts.retain(|held| !removed.contains(&held.object));
+        let standing = judge(counts.iter().map(same), facts);
+        if standing != Standing::New {
+            return Ok(standing);
+        }
+        // Its very bytes come back to where they are.
+        let mut held = self.held(&facts.key)?.iter();
+        let back = held.find(|held| held.hash == facts.hash);
+        Ok(back.map_or(Standing::New, |held| Standing::Same(held.object)))
     }
 
     /// Takes a new object at `seq`.
@@ -282,17 +302,24 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Remembers that the nation and a partner's log both have this object, if now they do. `log`
-    /// tells which of the two has just got it. A version that nothing shows was a partner's once.
+    /// Remembers that the nation and a log both have this object, or had, if now they do. `by_log`
+    /// tells which of the two has just got it. A version that nothing shows a log had brought, or
+    /// the nation itself had and removed.
     pub(crate) fn meet(&mut self, key: &Key, by_log: bool) -> Result<(), StoreError> {
         let national = |shown: &Shown| shown.collection == Collection::National;
-        let met = self.held(key)?.iter().any(|held| {
-            if by_log {
-                held.shown.iter().any(national)
-            } else {
-                held.shown.is_empty() || held.shown.iter().any(|shown| shown.log.is_some())
-            }
+        let logged = |shown: &Shown| shown.log.is_some();
+        let held = self.held(key)?;
+        let mut met = held.iter().any(|held| {
+            held.shown
+                .iter()
+                .any(if by_log { national } else { logged })
         });
+        if !met && !by_log {
+            let silent = held.iter().filter(|held| held.shown.is_empty());
+            for hash in silent.map(|held| held.hash).collect::<Vec<_>>() {
+                met = met || self.logged(key, &hash)?.is_some();
+            }
+        }
         if met {
             self.rows.push(Row::Met { key: key.clone() });
         }

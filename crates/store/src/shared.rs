@@ -1,6 +1,8 @@
 //! What readers and the writer share: the back ends, the caches and who is watching.
 //!
-//! All reads of bytes go through here. Bodies are found only by way of the index, so bytes that
+//! All reads of bytes go through here. Bodies are found by the positions in records, which only the
+//! index gives out. A record that was read earlier still leads to its bytes after everything has
+//! ceased to show it: whoever serves or releases bytes asks for the record anew, so that bytes that
 //! no collection shows are not served (I6).
 
 use std::collections::{HashMap, VecDeque};

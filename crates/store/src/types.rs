@@ -82,11 +82,21 @@ pub enum Command {
     /// Take objects out of the national collection again, all of these or none. What any log,
     /// own or a partner's, ever brought into a channel is refused. Answer: [`Reply::Removed`].
     ///
-    /// Their bytes stay in the journal, where nothing reads them; other versions that come later
-    /// do not bring them back. Adding the very same bytes again does, at a new position.
+    /// Their bytes stay in the journal. No page, version list or look-up leads to them any more, but
+    /// a record that was read before the removal does: whoever acts on one later asks
+    /// [`crate::Store::still_shown`] first. Other versions that come later do not bring them back;
+    /// adding the very same bytes again does, at a new position.
     Remove {
         /// Which: the id, and the hash of the version.
         objects: Vec<(Id, Hash)>,
+    },
+    /// Set or remove settings, all in one commit. Answer: [`Reply::Done`].
+    ///
+    /// They are written in this order, so of a write that a loss of power tears the first ones are
+    /// what is left: put what must not be lost before what is removed.
+    PutAll {
+        /// Keys with their values; without one a setting is removed.
+        settings: Vec<(String, Option<Vec<u8>>)>,
     },
     /// Take objects into the national collection under a label that applies whatever they state
     /// themselves: what they state can only make it stricter. Answer: [`Reply::Added`].

@@ -121,7 +121,7 @@ impl<'a> Work<'a> {
         key: &Key,
         label: &str,
     ) -> Result<(), StoreError> {
-        // Before it is shown: then what nothing shows was a partner's.
+        // Before it is shown, so that what a log brought and took back is still seen to be that.
         if *into == Collection::National {
             self.plan.meet(key, false)?;
         }

@@ -236,3 +236,38 @@ fn a_full_file_system_is_said_and_survived() {
         std::panic::resume_unwind(panic);
     }
 }
+
+#[test]
+fn settings_change_together_or_not_at_all() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let left = Arc::new(AtomicI64::new(i64::MAX));
+    let gate = Arc::clone(&left);
+    let options = Options::new(clock()).wrap_blobs(move |inner| {
+        let left = Arc::clone(&gate);
+        Box::new(Failing { inner, left })
+    });
+    let store = Store::open(dir.path(), options).expect("opened");
+    let put = |settings: &[(&str, Option<&str>)]| {
+        let settings = settings.iter();
+        let settings = settings.map(|(key, value)| {
+            (
+                String::from(*key),
+                value.map(|value| value.as_bytes().to_vec()),
+            )
+        });
+        let settings = settings.collect();
+        store.execute(Command::PutAll { settings })
+    };
+    let held = |store: &Store| {
+        let held = store.scan("q/").expect("settings").into_iter();
+        held.map(|(key, _)| key).collect::<Vec<_>>()
+    };
+    put(&[("q/a", Some("1")), ("q/b", Some("1"))]).expect("put");
+    left.store(0, Ordering::SeqCst);
+    put(&[("q/c", Some("1")), ("q/a", None)]).expect_err("the disk is full");
+    assert_eq!(held(&store), ["q/a", "q/b"]);
+    put(&[("q/c", Some("1")), ("q/a", None)]).expect("put");
+    assert_eq!(held(&store), ["q/b", "q/c"]);
+    drop(store);
+    assert_eq!(held(&open(dir.path())), ["q/b", "q/c"], "after a restart");
+}

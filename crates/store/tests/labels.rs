@@ -370,3 +370,59 @@ fn what_a_log_brought_cannot_be_removed() {
         Err(store::StoreError::UnknownObject { .. })
     ));
 }
+
+#[test]
+fn what_was_removed_stands_in_the_way_of_nothing_but_comes_back_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let before = {
+        let store = open(dir.path());
+        let still_shown = |records: &[Record]| {
+            let shown = store.still_shown(&NATIONAL, records);
+            shown.expect("read")
+        };
+        add(&store, vec![indicator(1, 1, "a")]);
+        let first = store.versions(&NATIONAL, &id(1)).expect("versions");
+        assert_eq!(still_shown(&first), [true]);
+        remove(&store, &[&first[0]]).expect("removed");
+        assert_eq!(still_shown(&first), [false]);
+        // Other bytes of the same version: nobody can see what they would contradict.
+        let outcomes = add(&store, vec![indicator(1, 1, "b")]);
+        assert!(
+            matches!(outcomes[..], [store::Outcome::Added(_)]),
+            "{outcomes:?}"
+        );
+        let second = store.versions(&NATIONAL, &id(1)).expect("versions");
+        assert_eq!(second.len(), 1);
+        // Now the first bytes contradict something.
+        let outcomes = add(&store, vec![indicator(1, 1, "a")]);
+        let held = second[0].hash;
+        assert_eq!(outcomes, [store::Outcome::Conflict { held }]);
+        remove(&store, &[&second[0]]).expect("removed");
+        add(&store, vec![indicator(1, 1, "a")]);
+        let back = store.versions(&NATIONAL, &id(1)).expect("versions");
+        assert_eq!(back.len(), 1);
+        assert_eq!(back[0].hash, first[0].hash);
+        assert_eq!(still_shown(&first), [false]);
+        // A later version, and all of that without any partner.
+        add(&store, vec![indicator(1, 2, "a")]);
+        assert!(store.met(None, 10).expect("read").is_empty());
+        // What a log brought and took back still counts.
+        add(&store, vec![indicator(2, 1, "a")]);
+        let logged = store.versions(&NATIONAL, &id(2)).expect("versions");
+        let own = log("KZ");
+        append(&store, &own, &logged, log::Action::Release);
+        append(&store, &own, &logged, log::Action::Withdraw);
+        let outcomes = add(&store, vec![indicator(2, 1, "b")]);
+        let held = logged[0].hash;
+        assert_eq!(outcomes, [store::Outcome::Conflict { held }]);
+        shown(&store, &NATIONAL)
+    };
+    assert_eq!(
+        shown(&open(dir.path()), &NATIONAL),
+        before,
+        "after a restart"
+    );
+    store::rebuild(dir.path(), store::Options::new(common::clock())).expect("rebuilt");
+    let store = open(dir.path());
+    assert_eq!(shown(&store, &NATIONAL), before, "after a rebuild");
+}

@@ -133,14 +133,14 @@ impl Node {
 
 /// What several turns came to, one not keeping another from its own.
 #[derive(Default)]
-pub(super) struct Done {
+pub(crate) struct Done {
     released: usize,
     failed: Option<NodeError>,
 }
 
 impl Done {
     /// Counts in how the turn of something ended.
-    pub(super) fn count_in(&mut self, whose: &str, ended: Result<usize, NodeError>) {
+    pub(crate) fn count_in(&mut self, whose: &str, ended: Result<usize, NodeError>) {
         match ended {
             Ok(released) => self.released += released,
             Err(error) => {
@@ -151,7 +151,7 @@ impl Done {
     }
 
     /// All that was released, or the first that went wrong.
-    pub(super) fn all(self) -> Result<usize, NodeError> {
+    pub(crate) fn all(self) -> Result<usize, NodeError> {
         match self.failed {
             Some(error) => Err(error),
             None => Ok(self.released),

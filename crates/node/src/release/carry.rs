@@ -140,7 +140,7 @@ impl Node {
         batch: &[&Journey],
     ) -> Result<(), NodeError> {
         let places = self.keep_forms(judge, batch).await?;
-        let mut gone = self.replace(judge, who, batch).await?;
+        let (mut gone, superseded) = self.replace(judge, who, batch).await?;
         let mut changes: Vec<Change> = Vec::with_capacity(batch.len());
         let (mut waiting, mut backs, mut stays) = (Vec::new(), Vec::new(), Vec::new());
         let due = judge
@@ -149,13 +149,24 @@ impl Node {
             .map(|hide| window_end(self.now(), hide.window_minutes));
         for one in batch {
             let due = due.filter(|_| one.outcome == ReleaseOutcome::Queued);
+            let all_leaving = one.leaving(&places)?;
             for id in &one.form.replaces {
                 // Also what would only leave in this very batch.
                 changes.retain(|change| change.object.is_none() || change.entry.id != id.as_str());
                 waiting.retain(|(_, waiting): &(String, Waiting)| waiting.id != id.as_str());
-                for record in gone.remove(id).into_iter().flatten() {
+                // One that waits to go does so for the last that takes its place.
+                let there = match due {
+                    Some(_) => gone.get(id).cloned(),
+                    None => gone.remove(id),
+                };
+                for record in there.into_iter().flatten() {
                     match due {
-                        Some(due) => backs.push(Waiting::to_go(judge, &record, due)),
+                        Some(due) => {
+                            let instead = all_leaving.iter();
+                            let instead = instead.map(|one| queue::key(&judge.name, &one.hash));
+                            let instead = instead.collect();
+                            backs.push(Waiting::to_go(judge, &record, due, instead));
+                        }
                         None => changes.push(self.change(
                             &judge.channel,
                             Action::Withdraw,
@@ -166,7 +177,7 @@ impl Node {
                     }
                 }
             }
-            for leaving in one.leaving(&places)? {
+            for leaving in all_leaving {
                 if let Some(due) = due {
                     if !one.form.replaces.is_empty() {
                         stays.push(queue::back_key(&judge.name, &leaving.hash));
@@ -191,11 +202,17 @@ impl Node {
                 )?);
             }
         }
-        // In this order, so that no crash lets a form leave next to the one that it takes the place
-        // of.
-        self.put_all(queue::settings(backs)?).await?;
-        self.remember(stays, None).await?;
-        self.put_all(queue::settings(waiting)?).await?;
+        // At once, so that no crash loses what waited before what takes its place waits, or lets a
+        // form leave next to the one that it takes the place of.
+        let none = |key| (key, None);
+        let mut queued: BTreeMap<String, Option<Vec<u8>>> =
+            superseded.into_iter().map(none).collect();
+        queued.extend(queue::settings(backs)?);
+        queued.extend(stays.into_iter().map(none));
+        queued.extend(queue::settings(waiting)?);
+        let mut queued: Vec<_> = queued.into_iter().collect();
+        queued.sort_by_key(|(_, value)| value.is_none());
+        self.put_all(queued).await?;
         let signer = self.channel_signer(&judge.channel)?;
         while !changes.is_empty() {
             let rest = changes.split_off(changes.len().min(RELEASE_BATCH_OBJECTS));
@@ -211,20 +228,20 @@ impl Node {
         self.forget_withdrawals(judge, batch).await
     }
 
-    /// Accounts for what a batch takes the place of, and takes it out of the queue. Answers what
-    /// the channel shows under each of those ids.
+    /// Accounts for what a batch takes the place of. Answers what the channel shows under each of
+    /// those ids, and the settings of what waits under them.
     async fn replace(
         &self,
         judge: &Judge,
         who: &str,
         batch: &[&Journey],
-    ) -> Result<HashMap<Id, Vec<Record>>, NodeError> {
+    ) -> Result<(HashMap<Id, Vec<Record>>, Vec<String>), NodeError> {
         let replaced = batch.iter().flat_map(|one| &one.form.replaces);
         let ids: BTreeSet<Id> = replaced.cloned().collect();
         let ids: Vec<Id> = ids.into_iter().collect();
         let mut gone: HashMap<Id, Vec<Record>> = HashMap::new();
         if ids.is_empty() {
-            return Ok(gone);
+            return Ok((gone, Vec::new()));
         }
         let record = AuditRecord {
             what: "withdraw".into(),
@@ -239,12 +256,12 @@ impl Node {
         };
         let listed: Vec<String> = ids.iter().map(ToString::to_string).collect();
         self.audit(with_objects(&record, &listed)).await?;
-        self.unqueue(&judge.name, &ids).await?;
+        let (superseded, _) = self.queued_under(&judge.name, &ids).await?;
         let own = judge.own.clone();
         for record in self.read(move |store| store.brought(&own, &ids)).await? {
             gone.entry(record.id.clone()).or_default().push(record);
         }
-        Ok(gone)
+        Ok((gone, superseded))
     }
 
     /// Makes forms and the links to them durable; answers where each form is.

@@ -46,9 +46,17 @@ struct Proposed {
     link: Option<Link>,
 }
 
+const FORMS: &str = "forms/";
+
 /// The setting that says that a channel has links.
 pub(crate) fn forms_key(channel: &str) -> String {
-    format!("forms/{channel}")
+    format!("{FORMS}{channel}")
+}
+
+/// Every channel, in force or not, for which anything ever left in a form of its own or was about to.
+pub(crate) fn channels_with_forms(store: &Store) -> Result<Vec<String>, StoreError> {
+    let held = store.scan(FORMS)?.into_iter();
+    Ok(held.map(|(key, _)| key[FORMS.len()..].to_owned()).collect())
 }
 
 /// Whether everybody has this object without being given it: STIX's own TLP markings.

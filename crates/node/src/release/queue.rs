@@ -5,7 +5,8 @@
 //! A waiting object is a setting (`queue/<channel>/<hash>`, `queue/<channel>/back-<hash>` for one
 //! that is to be withdrawn), so it survives a crash; it goes when its entry is durable, and an
 //! entry that is there already is not written twice. What an accord no longer allows when the
-//! window ends stays here, with an audit record.
+//! window ends stays here, with an audit record, and then what it was to take the place of stays
+//! with the members.
 
 use std::collections::HashMap;
 
@@ -54,6 +55,10 @@ pub(super) struct Waiting {
     /// Whether it is shown and waits to be withdrawn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) back: bool,
+    /// The settings of what takes the place of something that waits to be withdrawn: unless those
+    /// leave, it stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) instead: Vec<String>,
 }
 
 impl Waiting {
@@ -73,11 +78,18 @@ impl Waiting {
             due: i64::try_from(due.unix_nanos() / 1_000).unwrap_or(i64::MAX),
             policy: policy_words(&judge.channel, &judge.policy),
             back: false,
+            instead: Vec::new(),
         }
     }
 
-    /// Something that is shown and is to be withdrawn, with its setting.
-    pub(super) fn to_go(judge: &Judge, record: &Record, due: Timestamp) -> (String, Waiting) {
+    /// Something that is shown and is to be withdrawn when what waits under `instead` leaves, with
+    /// its setting.
+    pub(super) fn to_go(
+        judge: &Judge,
+        record: &Record,
+        due: Timestamp,
+        instead: Vec<String>,
+    ) -> (String, Waiting) {
         let leaving = Leaving {
             object: record.object,
             id: record.id.clone(),
@@ -86,6 +98,7 @@ impl Waiting {
         };
         let waiting = Waiting {
             back: true,
+            instead,
             ..Waiting::to_leave(judge, &record.assigned, &leaving, due)
         };
         (back_key(&judge.name, &record.hash), waiting)
@@ -177,18 +190,35 @@ impl Node {
         let time = channel.rounded(self.now());
         let own = channel.log(&self.config().code);
         let mut shown = self.to_go(&own, &waiting).await?;
+        let (mut leaving, mut refused) = (HashMap::new(), HashMap::new());
+        for (key, waiting) in waiting.iter().filter(|(_, waiting)| !waiting.back) {
+            let hash: Option<Hash> = key.rsplit('/').next().and_then(|hash| hash.parse().ok());
+            match (hash, self.still_allowed(&channel, waiting)) {
+                (Some(hash), None) => drop(leaving.insert(key.clone(), hash)),
+                (_, why) => {
+                    let why = why.unwrap_or_else(|| "the waiting release is damaged".to_owned());
+                    refused.insert(key.clone(), why);
+                }
+            }
+        }
         for (key, waiting) in waiting {
             if waiting.back {
-                if let Some(record) = shown.remove(&key) {
+                let mut instead = waiting.instead.iter();
+                if instead.any(|key| refused.contains_key(key)) {
+                    let why = "what was to take its place may not leave, so it stays";
+                    self.refuse_waiting(&channel, waiting.id, why.to_owned())
+                        .await?;
+                } else if waiting.instead.iter().all(|key| leaving.contains_key(key))
+                    && let Some(record) = shown.remove(&key)
+                {
                     let (action, label) = (Action::Withdraw, &record.assigned);
                     changes.push(self.change(&channel, action, &record, label, None)?);
                 }
                 keys.push(key);
                 continue;
             }
-            let hash: Option<Hash> = key.rsplit('/').next().and_then(|hash| hash.parse().ok());
-            match (hash, self.still_allowed(&channel, &waiting)) {
-                (Some(hash), None) => changes.push(Change {
+            match leaving.get(&key) {
+                Some(hash) => changes.push(Change {
                     entry: Entry {
                         action: Action::Release,
                         hash: hash.0,
@@ -202,18 +232,9 @@ impl Node {
                     },
                     object: Some(waiting.object),
                 }),
-                (_, why) => {
-                    self.audit(vec![AuditRecord {
-                        what: "refuse".into(),
-                        who: super::AUTOMATION.into(),
-                        channel: name.to_owned(),
-                        objects: vec![waiting.id],
-                        count: 1,
-                        why: why.unwrap_or_else(|| "the waiting release is damaged".to_owned()),
-                        policy: channel.policy(),
-                        ..self.record()
-                    }])
-                    .await?;
+                None => {
+                    let why = refused.get(&key).cloned().unwrap_or_default();
+                    self.refuse_waiting(&channel, waiting.id, why).await?;
                 }
             }
             keys.push(key);
@@ -231,6 +252,26 @@ impl Node {
         self.metrics().released("released", left);
         self.remember(keys, None).await?;
         Ok(left)
+    }
+
+    /// Accounts for something that waited and does not leave, or does not go.
+    async fn refuse_waiting(
+        &self,
+        channel: &Channel,
+        id: String,
+        why: String,
+    ) -> Result<(), NodeError> {
+        let record = AuditRecord {
+            what: "refuse".into(),
+            who: super::AUTOMATION.into(),
+            channel: channel.full_name(),
+            objects: vec![id],
+            count: 1,
+            why,
+            policy: channel.policy(),
+            ..self.record()
+        };
+        self.audit(vec![record]).await
     }
 
     /// What is still shown of what waits to be withdrawn, by its setting.
@@ -281,6 +322,17 @@ impl Node {
 
     /// Takes out of the queue what waits under these ids; answers how many objects were to leave.
     pub(super) async fn unqueue(&self, channel: &str, ids: &[Id]) -> Result<usize, NodeError> {
+        let (keys, count) = self.queued_under(channel, ids).await?;
+        self.remember(keys, None).await?;
+        Ok(count)
+    }
+
+    /// The settings of what waits under these ids, and how many of them are to leave.
+    pub(super) async fn queued_under(
+        &self,
+        channel: &str,
+        ids: &[Id],
+    ) -> Result<(Vec<String>, usize), NodeError> {
         let prefix = keys_of(channel);
         let waiting = self.read(move |store| store.scan(&prefix)).await?;
         let named = |value: &[u8]| {
@@ -292,8 +344,7 @@ impl Node {
             .map(|(key, value)| (key, id_of(&value).is_some()))
             .unzip();
         let count = leaving.into_iter().filter(|leaves| *leaves).count();
-        self.remember(keys, None).await?;
-        Ok(count)
+        Ok((keys, count))
     }
 }
 

@@ -61,7 +61,7 @@ use limits::{CONTENT_BYTES_MAX, PAGES_AT_ONCE};
 pub use listing::Listing;
 use media::TAXII;
 use query::{Versions, Wanted};
-pub use remove::NotRemoved;
+pub use remove::{Kept, NotRemoved, Stays};
 use status::Statuses;
 use upload::Uploads;
 

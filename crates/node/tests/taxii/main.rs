@@ -29,7 +29,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use kurultai_node::admin::types::TokenRequest;
 use kurultai_node::auth::{Auth, Caller, Proof, Scope, UserChange};
-use kurultai_node::taxii::{Host, Listing, NotRemoved};
+use kurultai_node::taxii::{Host, Kept, Listing, NotRemoved};
 use kurultai_node::{Clock, Validation};
 use model::{Label, Object};
 use policy::Duty;
@@ -124,7 +124,7 @@ fn remove(store: &Store, records: Vec<Record>) -> Result<(), NotRemoved> {
     let objects = objects.collect();
     match store.execute(Command::Remove { objects }) {
         Ok(_) => Ok(()),
-        Err(error @ StoreError::Logged { .. }) => Err(NotRemoved::Kept(error.to_string())),
+        Err(StoreError::Logged { id, log }) => Err(NotRemoved::Kept(Kept::logged(id, &log, "KZ"))),
         Err(error) => Err(NotRemoved::Store(error)),
     }
 }

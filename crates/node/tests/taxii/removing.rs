@@ -182,3 +182,43 @@ async fn who_may_not_take_back_deletes_nothing() {
     }
     world.get(&object(1)).await.expect(200);
 }
+
+#[tokio::test]
+async fn nobody_deletes_what_they_may_not_read_or_is_told_that_it_is_gone() {
+    let world = World::new();
+    let red = model::tlp_marking(model::Tlp::Red);
+    let mut secret: Value = serde_json::from_str(&indicator(1, 2)).unwrap();
+    secret["object_marking_refs"] = serde_json::json!([red]);
+    let secret = Object::parse(secret.to_string().as_bytes()).unwrap();
+    world.add(&[indicator(1, 1), indicator(2, 1)]);
+    add(&world.store, vec![secret]).unwrap();
+    world.user("desk", &[Duty::Analyst], &["national"]);
+    let change = UserChange {
+        clearance: Some(model::Tlp::Amber),
+        ..UserChange::default()
+    };
+    let socket = Caller::socket();
+    world.auth.put_user(&socket, "desk", &change).unwrap();
+    let desk = world.token("desk");
+    let refusal = world.delete_as(&desk, &object(1)).await.expect(403);
+    let reason = refusal["description"].as_str().unwrap();
+    assert!(reason.contains("match[version]"), "{reason}");
+    let held = world
+        .store
+        .versions(&Collection::National, &model::Id::parse(&id(1)).unwrap());
+    assert_eq!(held.unwrap().len(), 2, "all or nothing");
+    let first = format!("{}?match[version]=first", object(1));
+    assert_eq!(world.delete_as(&desk, &first).await.status, StatusCode::OK);
+    // What is left does not exist for them.
+    world.delete_as(&desk, &object(1)).await.expect(404);
+
+    // Nor does a channel that they do not see.
+    let seqs = world.add(&[indicator(3, 1)]);
+    world.release(&seqs);
+    let refusal = world.delete_as(&desk, &object(3)).await.expect(403);
+    let reason = refusal["description"].as_str().unwrap();
+    assert!(
+        reason.contains("withdraw") && !reason.contains("steppe") && !reason.contains("cyber"),
+        "{reason}"
+    );
+}

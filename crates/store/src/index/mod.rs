@@ -196,6 +196,8 @@ pub(crate) trait Index: Send + Sync {
         query: &Query,
         judged: Option<&Judged>,
     ) -> Result<Paged, StoreError>;
+    /// Whether a collection shows anything at each of these positions.
+    fn shown_at(&self, collection: &Collection, at: &[Seq]) -> Result<Vec<bool>, StoreError>;
     /// A log that had brought this object and took it back.
     fn gone(&self, object: Seq) -> Result<Option<LogName>, StoreError>;
     /// What a log has brought of these objects and not taken back, whether it is shown or stands by.

@@ -147,6 +147,21 @@ impl Reader {
         Ok(Page { records, more })
     }
 
+    pub(super) fn shown_at(
+        &mut self,
+        collection: &Collection,
+        at: &[Seq],
+    ) -> Result<Vec<bool>, StoreError> {
+        let Some(number) = self.collection_number(collection)? else {
+            return Ok(vec![false; at.len()]);
+        };
+        let mut find = self
+            .db
+            .prepare_cached("SELECT 1 FROM shown WHERE collection = ?1 AND seq = ?2")?;
+        let shown = at.iter().map(|seq| find.exists(params![number, seq]));
+        Ok(shown.collect::<Result<_, _>>()?)
+    }
+
     /// The records of named objects, found by way of the objects themselves; of some classes only,
     /// if `judged` tells which.
     pub(super) fn records_of(

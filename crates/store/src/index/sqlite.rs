@@ -235,6 +235,10 @@ impl Index for SqliteIndex {
         })
     }
 
+    fn shown_at(&self, collection: &Collection, at: &[Seq]) -> Result<Vec<bool>, StoreError> {
+        self.read(|reader| reader.shown_at(collection, at))
+    }
+
     fn gone(&self, object: Seq) -> Result<Option<LogName>, StoreError> {
         self.read(|reader| reader.gone(object))
     }
