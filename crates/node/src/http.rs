@@ -115,20 +115,27 @@ pub(crate) struct Shares(Arc<Mutex<HashMap<String, usize>>>);
 pub(crate) struct Share {
     shares: Shares,
     caller: String,
+    count: usize,
 }
 
 impl Shares {
     /// One more for `caller`, unless it has `max` already.
     pub(crate) fn take(&self, caller: &str, max: usize) -> Option<Share> {
+        self.take_many(caller, 1, max)
+    }
+
+    /// So many more for `caller`, unless it would then have more than `max`.
+    pub(crate) fn take_many(&self, caller: &str, count: usize, max: usize) -> Option<Share> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(caller.to_owned()).or_default();
-        if *count >= max {
+        let held = open.get(caller).copied().unwrap_or_default();
+        if held.saturating_add(count) > max {
             return None;
         }
-        *count += 1;
+        open.insert(caller.to_owned(), held + count);
         Some(Share {
             shares: self.clone(),
             caller: caller.to_owned(),
+            count,
         })
     }
 }
@@ -137,7 +144,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         let mut open = self.shares.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.caller) {
-            *count -= 1;
+            *count -= self.count;
             if *count == 0 {
                 open.remove(&self.caller);
             }

@@ -121,9 +121,22 @@ pub const NATIONAL_CONNECTIONS_MAX: usize = 1_024;
 /// with all its workers opens, and an eighth of all. Trusted proxies are exempt.
 pub const NATIONAL_CONNECTIONS_EACH_MAX: usize = 128;
 
-/// LIMIT: requests of one address in hand at one time, also those whose client has gone away. It
-/// counts where connections do not: many streams on one connection, many clients behind a proxy.
+/// LIMIT: requests of one address in hand at one time, until their answers are taken, also those
+/// whose client has gone away. It counts where connections do not: many streams on one connection, many clients behind a proxy.
 pub const NATIONAL_REQUESTS_EACH_MAX: usize = 256;
+
+/// LIMIT: bytes of answers that national clients have not taken yet, all together: thirty-two pages
+/// of the largest kind. Answers of up to `PACE_BYTES` are not counted.
+pub const ANSWER_BYTES_HELD_MAX: usize = 512 << 20;
+
+/// LIMIT: of them, of one address, so that whoever takes nothing leaves room for others.
+pub const ANSWER_BYTES_EACH_MAX: usize = 128 << 20;
+
+/// LIMIT: answers that wait for room among those; each is in memory meanwhile.
+pub const ANSWERS_WAITING_MAX: usize = 16;
+
+/// LIMIT: seconds for which one waits.
+pub const ANSWER_WAIT_SECS_MAX: u64 = 3;
 
 /// LIMIT: clients that are being told that there is no place for them; further ones are not told.
 pub const REFUSALS_AT_ONCE_MAX: usize = 64;
@@ -164,7 +177,7 @@ pub const HEADER_SECS_MAX: u64 = 15;
 pub const CONNECTION_IDLE_SECS_MAX: u64 = 120;
 
 /// LIMIT: seconds that a client may make the node wait for the next `PACE_BYTES` of a request's
-/// body, or let as much of an answer lie: 1,100 bytes a second, what a link of 9600 bit/s carries.
+/// body, or take nothing of all the answers of its connection: 1,100 bytes a second, what a link of 9600 bit/s carries.
 pub const PACE_SECS_MAX: u64 = 60;
 
 /// The bytes of that.

@@ -77,6 +77,16 @@ impl Fault {
         )
     }
 
+    /// For whoever leaves too much lying, or comes when others do.
+    pub(crate) fn untaken() -> Fault {
+        Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Too many answers are being sent at one time",
+            "Take the answers that are under way to you first, or try again in a few seconds.",
+        )
+    }
+
     pub(crate) fn too_large(max: usize) -> Fault {
         NodeError::TooLarge { max }.into()
     }

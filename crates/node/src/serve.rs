@@ -4,6 +4,7 @@
 //! `/readyz` and `/metrics` beside it; the operator speaks to the unix socket. A full disk closes
 //! none of them: reads go on, writes answer 503, `/readyz` and `/status` say so.
 
+mod answers;
 mod files;
 mod host;
 mod national;

@@ -78,6 +78,13 @@ pub(super) const TICKET_SECS_MAX: i64 = 300;
 /// LIMIT: codes that are tried for one right password; then the password is asked again.
 pub(super) const TICKET_TRIES_MAX: u32 = 10;
 
+/// LIMIT: seconds between a new second factor and the code that puts it in force: time to set up an
+/// app.
+pub(super) const NEW_TOTP_SECS_MAX: i64 = 600;
+
+/// LIMIT: wrong codes for a new second factor; then it is begun anew.
+pub(super) const NEW_TOTP_TRIES_MAX: u32 = 5;
+
 /// LIMIT: hours that an enrolment code is good: time to hand it over in person, and a weekend.
 pub(super) const ENROLMENT_HOURS_MAX: u32 = 24 * 7;
 
@@ -118,7 +125,6 @@ pub(super) const COUNTERS_MAX: usize = 65_536;
 /// LIMIT: places remembered for a user as known.
 pub(super) const KNOWN_PLACES_MAX: usize = 8;
 
-const _: () = assert!(PENDING_EACH_MAX < PENDING_MAX);
 // The longest name and password, a colon and base64's third more must fit beside "Basic ".
 const _: () = assert!((NAME_CHARS_MAX + 1 + PASSWORD_BYTES_MAX) * 4 / 3 + 16 <= HEADER_BYTES_MAX);
 
@@ -133,11 +139,9 @@ pub(super) const PASSKEY_NAME_CHARS_MAX: usize = 64;
 pub(super) const CHALLENGE_SECS_MAX: i64 = 300;
 
 /// LIMIT: of each sort (challenges, journeys to the provider, passwords whose code is awaited), how
-/// many are open at once, about a kilobyte each; past it whoever has most loses their oldest.
-pub(super) const PENDING_MAX: usize = 1024;
-
-/// LIMIT: of these, how many of one place, or of one user; past it the oldest of them is dropped.
-pub(super) const PENDING_EACH_MAX: usize = 32;
+/// many are open at once, about a kilobyte each; past it whoever has most loses their oldest. One
+/// place alone may have them all: a whole ministry signs in from behind one address.
+pub(super) const PENDING_MAX: usize = 4_096;
 
 /// LIMIT: groups of one ID token that are looked at.
 pub(super) const GROUPS_MAX: usize = 1024;

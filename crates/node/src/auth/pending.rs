@@ -1,15 +1,16 @@
 //! What waits for somebody's answer: sign-ins between two steps, challenges, journeys to the provider.
 //!
 //! Each is named by a secret, answered at most once and given up after a while. Their number is
-//! bounded for whoever causes them and altogether: a flood pushes out its own first, and once there
-//! is no room at all, those of whoever has most, so that no flood ends the sign-ins of others.
+//! bounded altogether, and not for each place: a whole office may come from one address. Once there
+//! is no room, whoever has most loses their oldest: a flood pushes out its own, and not the sign-ins
+//! of others.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use store::Seq;
 
-use super::limits::{PENDING_EACH_MAX, PENDING_MAX};
+use super::limits::PENDING_MAX;
 
 /// Things that wait, by their names.
 pub(super) struct Pending<T> {
@@ -37,26 +38,11 @@ impl<T> Pending<T> {
     /// One more.
     pub(super) fn put(&self, name: String, whose: &str, now: Seq, what: T) {
         let mut held = self.held();
-        let of = |held: &HashMap<String, Waiting<T>>, whose: &str| {
-            held.values()
-                .filter(|waiting| waiting.whose == whose)
-                .count()
-        };
-        if held.len() >= PENDING_MAX || of(&held, whose) >= PENDING_EACH_MAX {
+        if held.len() >= PENDING_MAX {
             held.retain(|_, waiting| self.is_open(waiting, now));
         }
-        if of(&held, whose) >= PENDING_EACH_MAX {
-            drop_oldest(&mut held, whose);
-        }
         if held.len() >= PENDING_MAX {
-            let mut counts: HashMap<String, usize> = HashMap::new();
-            for waiting in held.values() {
-                *counts.entry(waiting.whose.clone()).or_default() += 1;
-            }
-            let most = counts.into_iter().max_by_key(|(_, count)| *count);
-            if let Some((whose, _)) = most {
-                drop_oldest(&mut held, &whose);
-            }
+            drop_one(&mut held);
         }
         let waiting = Waiting {
             begun: now,
@@ -96,9 +82,17 @@ impl<T> Pending<T> {
     }
 }
 
-fn drop_oldest<T>(held: &mut HashMap<String, Waiting<T>>, whose: &str) {
-    let of = held.iter().filter(|(_, waiting)| waiting.whose == whose);
-    let oldest = of.min_by_key(|(_, waiting)| waiting.begun);
+/// Drops the oldest of whoever has most; of equals, of whoever began first.
+fn drop_one<T>(held: &mut HashMap<String, Waiting<T>>) {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for waiting in held.values() {
+        *counts.entry(&waiting.whose).or_default() += 1;
+    }
+    let most = counts.values().copied().max().unwrap_or_default();
+    let oldest = held
+        .iter()
+        .filter(|(_, waiting)| counts.get(waiting.whose.as_str()) == Some(&most))
+        .min_by_key(|(_, waiting)| waiting.begun);
     if let Some(name) = oldest.map(|(name, _)| name.clone()) {
         held.remove(&name);
     }
@@ -114,20 +108,34 @@ mod tests {
     fn a_flood_from_one_place_pushes_out_its_own() {
         let pending = Pending::new(300);
         pending.put("anna".into(), "home", 0, "hers");
-        for number in 0..10 * PENDING_MAX {
+        for number in 0..PENDING_MAX + 100 {
             pending.put(format!("flood {number}"), "attacker", number as Seq, "x");
-            assert!(pending.held().len() <= PENDING_EACH_MAX + 1);
+            assert!(pending.held().len() <= PENDING_MAX);
         }
         assert_eq!(pending.take("anna", SECOND), Some("hers"));
         assert_eq!(pending.take("anna", SECOND), None, "once");
     }
 
     #[test]
+    fn an_office_behind_one_address_signs_in_all_at_once() {
+        let pending = Pending::new(300);
+        for number in 0..PENDING_MAX {
+            pending.put(format!("desk {number}"), "office", number as Seq, number);
+        }
+        for number in 0..PENDING_MAX {
+            assert_eq!(
+                pending.take(&format!("desk {number}"), SECOND),
+                Some(number)
+            );
+        }
+    }
+
+    #[test]
     fn a_flood_from_many_places_is_bounded_and_spares_those_who_have_few() {
         let pending = Pending::new(300);
         pending.put("anna".into(), "home", 0, "hers");
-        for number in 0..10 * PENDING_MAX {
-            let place = format!("attacker {}", number % (2 * PENDING_MAX / PENDING_EACH_MAX));
+        for number in 0..PENDING_MAX + 100 {
+            let place = format!("attacker {}", number % (PENDING_MAX / 16));
             pending.put(format!("flood {number}"), &place, number as Seq, "x");
             assert!(pending.held().len() <= PENDING_MAX);
         }

@@ -213,9 +213,12 @@ async fn confirm_totp(
     from: From,
     body: Bytes,
 ) -> Result<Json<RecoveryReply>, Fault> {
-    let caller = proven(&auth, &headers, from).await?;
+    let from = source(from);
+    let caller = auth
+        .authenticate(headers.get(header::AUTHORIZATION), &from)
+        .await?;
     let request: ConfirmRequest = json(&body)?;
-    let recovery_codes = blocking(move || auth.confirm_totp(&caller, &request.code)).await?;
+    let recovery_codes = auth.confirm_totp(&caller, &request.code, &from).await?;
     Ok(Json(RecoveryReply { recovery_codes }))
 }
 

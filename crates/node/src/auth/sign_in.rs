@@ -186,6 +186,25 @@ impl Auth {
         .await
     }
 
+    /// Puts the new second factor in force, given a code of it. Answers with the recovery codes,
+    /// which are shown once. Ends the user's sessions.
+    ///
+    /// # Errors
+    /// [`AuthError::Wrong`] when the code is not right or none was begun lately, and as
+    /// [`Auth::new_totp`].
+    pub async fn confirm_totp(
+        self: &Arc<Self>,
+        caller: &Caller,
+        code: &str,
+        source: &Source,
+    ) -> Result<Vec<String>, AuthError> {
+        totp::keeper(caller)?;
+        let (auth, name) = (Arc::clone(self), caller.name.clone());
+        let code = code.trim().to_owned();
+        self.guarded(&caller.name, source, move || auth.adopt_totp(&name, &code))
+            .await
+    }
+
     /// Ends the caller's second factor, given a code of it. Ends the user's sessions.
     ///
     /// # Errors

@@ -5,10 +5,10 @@
 //! the lock of all user changes, and no code of that step or an earlier one counts any more.
 
 use serde::{Deserialize, Serialize};
-use store::StoreError;
+use store::{Seq, StoreError};
 use totp_rs::{Algorithm, Builder, Secret, Totp};
 
-use super::limits::RECOVERY_CODES;
+use super::limits::{NEW_TOTP_SECS_MAX, NEW_TOTP_TRIES_MAX, RECOVERY_CODES};
 use super::users::read;
 use super::{Auth, AuthError, Caller, Proof, password, secret};
 use crate::admin::types::TotpReply;
@@ -28,9 +28,30 @@ struct Kept {
     last: u64,
     /// Digests of the recovery codes that are left.
     recovery: Vec<String>,
-    /// Of one that is not in force yet: whoever began it gave a code of the one that is.
+}
+
+/// A second factor that is not in force yet, as the store keeps it.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    /// The secret, sealed.
+    sealed: String,
+    /// Whoever began it gave a code of the one that is in force.
     #[serde(default)]
     proved: bool,
+    /// When it was begun.
+    #[serde(default)]
+    at: Seq,
+    /// Wrong codes given for it.
+    #[serde(default)]
+    wrong: u32,
+}
+
+impl Begun {
+    /// Also not when the clock has stepped back before its beginning.
+    fn is_open(&self, now: Seq) -> bool {
+        let age = now.saturating_sub(self.at);
+        (0..NEW_TOTP_SECS_MAX * 1_000_000).contains(&age)
+    }
 }
 
 impl Auth {
@@ -49,11 +70,11 @@ impl Auth {
         let sealed = self.seal.seal(&key, &bytes).ok_or(AuthError::Busy)?;
         self.save(
             &key,
-            Some(&Kept {
+            Some(&Begun {
                 sealed,
-                last: 0,
-                recovery: Vec::new(),
                 proved,
+                at: self.clock.micros(),
+                wrong: 0,
             }),
         )?;
         let base32 = Secret::from(bytes).to_base32();
@@ -69,24 +90,33 @@ impl Auth {
     }
 
     /// Puts the new second factor in force, given a code of it. Answers with the recovery codes,
-    /// which are shown once. Ends the user's sessions.
+    /// which are shown once. Ends the user's sessions. The guard was asked before.
     ///
     /// # Errors
-    /// [`AuthError::Wrong`] when the code is not right, or none was begun.
-    pub fn confirm_totp(&self, caller: &Caller, code: &str) -> Result<Vec<String>, AuthError> {
-        keeper(caller)?;
-        let name = &caller.name;
+    /// [`AuthError::Wrong`] when the code is not right, or none was begun lately.
+    pub(super) fn adopt_totp(&self, name: &str, code: &str) -> Result<Vec<String>, AuthError> {
         let (from, to) = (format!("{NEW}{name}"), format!("{TOTP}{name}"));
         let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| password::generate()).collect();
         self.edit(name, name, |user| {
-            let kept: Option<Kept> = read(&self.store, &from)?;
-            let kept = kept.filter(|kept| kept.proved || !user.second_factor);
-            let kept = kept.ok_or(AuthError::Wrong)?;
+            let begun: Option<Begun> = read(&self.store, &from)?;
+            let mut begun = begun.ok_or(AuthError::Wrong)?;
+            if !begun.is_open(self.clock.micros()) {
+                self.remove(&from)?;
+                return Err(AuthError::Wrong);
+            }
+            if user.second_factor && !begun.proved {
+                return Err(AuthError::Wrong);
+            }
             let bytes = self
                 .seal
-                .open(&from, &kept.sealed)
+                .open(&from, &begun.sealed)
                 .ok_or_else(|| damaged(&from))?;
-            let last = self.step(&bytes, code, 0)?.ok_or(AuthError::Wrong)?;
+            let Some(last) = self.step(&bytes, code, 0)? else {
+                begun.wrong += 1;
+                let kept = Some(&begun).filter(|begun| begun.wrong < NEW_TOTP_TRIES_MAX);
+                self.save(&from, kept)?;
+                return Err(AuthError::Wrong);
+            };
             let sealed = self.seal.seal(&to, &bytes).ok_or(AuthError::Busy)?;
             let recovery = codes
                 .iter()
@@ -98,7 +128,6 @@ impl Auth {
                     sealed,
                     last,
                     recovery,
-                    proved: false,
                 }),
             )?;
             self.remove(&from)?;

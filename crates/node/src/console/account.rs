@@ -122,9 +122,11 @@ pub(super) async fn new_totp(State(console): Shared, sent: Sent<Empty>) -> Respo
 }
 
 pub(super) async fn confirm_totp(State(console): Shared, sent: Sent<CodeForm>) -> Response {
-    let (auth, of) = (Arc::clone(console.node.auth()), Arc::clone(&sent.caller));
-    let code = sent.form.code.trim().to_owned();
-    let confirmed = match blocking(move || auth.confirm_totp(&of, &code)).await {
+    let (auth, code) = (console.node.auth(), &sent.form.code);
+    let confirmed = auth
+        .confirm_totp(&sent.caller, code, &sent.visit.source)
+        .await;
+    let confirmed = match confirmed {
         Err(AuthError::Wrong) => {
             let text = "The code is not right: set up the app again, and check its clock.";
             let said = Said::problem(text);

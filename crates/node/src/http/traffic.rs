@@ -2,8 +2,10 @@
 //!
 //! Memory belongs to whoever holds a request open, so no client may hold one for longer than its
 //! own bytes take at a pace that every link reaches ([`PACE_BYTES`] in [`PACE_SECS_MAX`]), in either
-//! direction. Time that the node itself takes (a pull, a page that is being put together, an event
-//! stream without events) counts for nobody.
+//! direction. Answers share their connection's link, so it is the connection that keeps the pace of
+//! taking, and not each answer; how much of them one client may leave lying is bounded elsewhere
+//! (`serve/answers.rs`). Time that the node itself takes (a pull, a page that is being put together,
+//! an event stream without events) counts for nobody.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -31,6 +33,8 @@ struct State {
     begun: u64,
     /// Since when there is none.
     quiet: Instant,
+    /// When the client last took a piece of any answer.
+    taken: Instant,
 }
 
 /// Who makes whom wait in one request.
@@ -54,6 +58,7 @@ impl Traffic {
             open: HashMap::new(),
             begun: 0,
             quiet: Instant::now(),
+            taken: Instant::now(),
         })))
     }
 
@@ -69,9 +74,12 @@ impl Traffic {
         }
     }
 
-    /// Whether the client leaves an answer lying.
+    /// Whether the client leaves an answer lying and has not taken anything of another one either.
     pub(super) fn is_stalled(&self) -> bool {
         let state = self.state();
+        if state.taken.elapsed() < PACE {
+            return false;
+        }
         state.open.values().any(|doing| match doing {
             Doing::Ours => false,
             Doing::Theirs(since) => since.elapsed() >= PACE,
@@ -130,7 +138,9 @@ impl Pieces {
     }
 
     fn piece(&mut self) -> Option<Result<Frame<Bytes>, axum::Error>> {
-        self.turn.is(Doing::Theirs(Instant::now()));
+        let now = Instant::now();
+        self.turn.is(Doing::Theirs(now));
+        self.turn.traffic.state().taken = now;
         let length = self.rest.len().min(PACE_BYTES);
         Some(Ok(Frame::data(self.rest.split_to(length))))
     }

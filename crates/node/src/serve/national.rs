@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hyper::Request;
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use super::answers::{Answers, Held};
 use super::source::{self, Hop};
 use crate::auth::certificate::{self, Holders, Shown};
 use crate::auth::{Proof, Source};
@@ -70,6 +71,7 @@ pub(super) async fn listen(
         places: Arc::new(Semaphore::new(NATIONAL_CONNECTIONS_MAX)),
         connections: Shares::default(),
         requests: Shares::default(),
+        answers: Answers::new(),
         refusals: Arc::new(Semaphore::new(REFUSALS_AT_ONCE_MAX)),
     };
     let mut shutdown = node.shutdown();
@@ -98,6 +100,7 @@ struct Door {
     places: Arc<Semaphore>,
     connections: Shares,
     requests: Shares,
+    answers: Answers,
     refusals: Arc<Semaphore>,
 }
 
@@ -177,8 +180,18 @@ impl Door {
                 // A task of its own: whoever hangs up, or takes a stream back, and asks anew must
                 // not have more work under way than those who wait for their answers.
                 let answer = tokio::spawn(async move {
-                    let response = door.answer(source, hop, shown, request).await;
-                    drop(share);
+                    let whose = source.to_string();
+                    let mut response = door.answer(source, hop, shown, request).await;
+                    let bytes = response.body().size_hint().lower();
+                    let room = match door.answers.room(&whose, bytes).await {
+                        Some(room) => room,
+                        None => {
+                            response = Fault::untaken().into_response();
+                            None
+                        }
+                    };
+                    // Until the client has taken it, or gone.
+                    let response = response.map(|body| Body::new(Held::new(body, (share, room))));
                     door.counted(response)
                 });
                 Ok(answer.await.unwrap_or_else(|error| {

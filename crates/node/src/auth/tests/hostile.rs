@@ -20,19 +20,63 @@ async fn another_authenticator_takes_a_code_of_the_one_until_now() {
         Err(AuthError::Wrong)
     ));
     assert!(
-        wrong(world.auth.confirm_totp(&anna, &world.code(&secret))),
+        wrong(
+            world
+                .auth
+                .confirm_totp(&anna, &world.code(&secret), &home())
+                .await
+        ),
         "nothing was begun"
     );
     let new = begin(Some(&recovery[0])).await.unwrap();
     world
         .auth
-        .confirm_totp(&anna, &world.code(&new.secret))
+        .confirm_totp(&anna, &world.code(&new.secret), &home())
+        .await
         .unwrap();
     assert_ne!(new.secret, secret);
     assert!(
         wrong(world.auth.check_code("anna", &recovery[1])),
         "those of the old one"
     );
+}
+
+#[tokio::test]
+async fn a_new_second_factor_cannot_be_guessed_and_does_not_wait_for_ever() {
+    let world = world();
+    world.enrolled("anna", &[Duty::Analyst]);
+    let anna = Arc::new(world.auth.caller("anna", Proof::Password).unwrap());
+    let begin = async || {
+        let new = world.auth.new_totp(&anna, None, &home()).await.unwrap();
+        new.secret
+    };
+    let confirm = async |code: &str| world.auth.confirm_totp(&anna, code, &home()).await;
+    // What an authenticator never shows.
+    let guess = "no code";
+    let secret = begin().await;
+    for _ in 0..FAILURES_FREE {
+        assert!(wrong(confirm(guess).await));
+    }
+    assert!(
+        matches!(confirm(guess).await, Err(AuthError::Later { .. })),
+        "failures count"
+    );
+    world.later(PAUSE_SECS_MAX);
+    assert!(
+        wrong(confirm(&world.code(&secret)).await),
+        "gone after so many wrong codes"
+    );
+    world.later(PAUSE_SECS_MAX);
+    let secret = begin().await;
+    world.later(NEW_TOTP_SECS_MAX);
+    assert!(
+        wrong(confirm(&world.code(&secret)).await),
+        "gone after a while"
+    );
+    world.later(PAUSE_SECS_MAX);
+    let secret = begin().await;
+    world.later(NEW_TOTP_SECS_MAX - 1);
+    assert!(confirm(&world.code(&secret)).await.is_ok());
 }
 
 #[tokio::test]
@@ -50,7 +94,7 @@ async fn whoever_set_a_password_for_somebody_sets_up_no_second_factor_beside_it(
         panic!("it was begun")
     };
     assert!(why.contains("change your password first"), "{why}");
-    let confirmed = world.auth.confirm_totp(&given, "123456");
+    let confirmed = world.auth.confirm_totp(&given, "123456", &home()).await;
     assert!(matches!(confirmed, Err(AuthError::NotTheirs { .. })));
 }
 

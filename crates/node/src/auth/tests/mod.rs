@@ -84,7 +84,8 @@ impl World {
         let caller = Arc::new(self.auth.caller(name, Proof::Password).unwrap());
         let new = self.auth.new_totp(&caller, None, &home()).await.unwrap();
         let code = self.code(&new.secret);
-        (new.secret, self.auth.confirm_totp(&caller, &code).unwrap())
+        let confirmed = self.auth.confirm_totp(&caller, &code, &home()).await;
+        (new.secret, confirmed.unwrap())
     }
 
     /// What an authenticator shows now.

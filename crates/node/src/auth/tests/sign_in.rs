@@ -257,7 +257,7 @@ async fn codes_are_set_up_by_the_person_and_sealed() {
     }
     let anna = Arc::new(world.auth.caller("anna", Proof::Password).unwrap());
     assert!(
-        wrong(world.auth.confirm_totp(&anna, "123456")),
+        wrong(world.auth.confirm_totp(&anna, "123456", &home()).await),
         "none was begun"
     );
     let new = world.auth.new_totp(&anna, None, &home()).await.unwrap();
@@ -271,14 +271,18 @@ async fn codes_are_set_up_by_the_person_and_sealed() {
     } else {
         "000000"
     };
-    assert!(wrong(world.auth.confirm_totp(&anna, other)));
+    assert!(wrong(world.auth.confirm_totp(&anna, other, &home()).await));
     assert!(
         world.by("anna", OWN).await.is_ok(),
         "not in force before it is confirmed"
     );
-    let codes = world.auth.confirm_totp(&anna, &right).unwrap();
+    let codes = world
+        .auth
+        .confirm_totp(&anna, &right, &home())
+        .await
+        .unwrap();
     assert!(
-        wrong(world.auth.confirm_totp(&anna, &right)),
+        wrong(world.auth.confirm_totp(&anna, &right, &home()).await),
         "confirmed once"
     );
     let all: Vec<u8> = world
