@@ -54,6 +54,8 @@ pub(crate) struct Labels {
     reading: RwLock<Arc<Reading>>,
     /// Counts the commits that brought or took marking definitions.
     definitions: AtomicU64,
+    /// Counts what may have changed how, or to whom, something is shown that was shown before.
+    reshaped: AtomicU64,
     judged: Mutex<HashMap<(Collection, Tlp), Judgement>>,
 }
 
@@ -71,6 +73,7 @@ impl Labels {
             memo: Mutex::default(),
             reading: RwLock::new(Reading::new(MarkingMeaning::of)),
             definitions: AtomicU64::new(1),
+            reshaped: AtomicU64::new(0),
             judged: Mutex::default(),
         }
     }
@@ -87,6 +90,10 @@ impl Labels {
             self.definitions.fetch_add(1, Ordering::AcqRel);
             lock(&self.memo).clear();
         }
+        let reshapes = |row: &Row| matches!(row, Row::State { .. }) || of_definitions(row);
+        if rows.iter().any(reshapes) {
+            self.reshaped.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     fn reading(&self) -> Arc<Reading> {
@@ -102,6 +109,12 @@ impl Shared {
         **held.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut()) = reading;
         drop(held);
         lock(&self.labels.memo).clear();
+        self.labels.reshaped.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// See `Store::reshaped`.
+    pub(crate) fn reshaped(&self) -> u64 {
+        self.labels.reshaped.load(Ordering::Acquire)
     }
 
     /// One page of a collection, under the level that the query states.
@@ -113,31 +126,33 @@ impl Shared {
             };
         };
         let key = (collection.clone(), level);
+        // One reading and one set of definitions for the whole page, whatever changes meanwhile.
+        let reading = self.labels.reading();
+        let under = (
+            reading.number,
+            self.labels.definitions.load(Ordering::Acquire),
+        );
+        let known = lock(&self.labels.judged).get(&key).cloned();
+        let known = known.filter(|known| known.under == under);
+        let mut classes = known.map(|known| known.classes).unwrap_or_default();
         loop {
-            let reading = self.labels.reading();
-            let under = (
-                reading.number,
-                self.labels.definitions.load(Ordering::Acquire),
-            );
-            let known = lock(&self.labels.judged).get(&key).cloned();
-            let known = known.filter(|known| known.under == under);
-            let classes = known.map(|known| known.classes).unwrap_or_default();
             let unjudged = match self.index.page(collection, query, Some(&classes))? {
                 Paged::Page(page) => return Ok(page),
                 Paged::Unjudged(unjudged) => unjudged,
             };
             // A class is never taken away, so this ends when no new one has come in between.
             let channel = matches!(collection, Collection::Channel { .. }).then_some(collection);
-            let mut classes = Judged::clone(&classes);
+            let mut more = Judged::clone(&classes);
             for class in unjudged {
                 let label = self.label_of(&class.assigned, &class.marks, channel, &reading)?;
-                classes.insert(class.number, label.tlp <= level);
+                more.insert(class.number, label.tlp <= level);
             }
+            classes = Arc::new(more);
             let mut judged = lock(&self.labels.judged);
             if judged.len() >= JUDGEMENTS_MAX {
                 judged.clear();
             }
-            let classes = Arc::new(classes);
+            let classes = Arc::clone(&classes);
             judged.insert(key.clone(), Judgement { under, classes });
         }
     }

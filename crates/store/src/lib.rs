@@ -401,6 +401,14 @@ impl Store {
         self.0.shared.read_markings(reading);
     }
 
+    /// A number that grows whenever something that is shown may be shown no longer, otherwise, or
+    /// to others: a withdrawal, a newer version, another marking definition. While it stands,
+    /// collections only grow at their end, so a page that another one follows stays as it is. It
+    /// has grown before the command that made it grow is answered.
+    pub fn reshaped(&self) -> u64 {
+        self.0.shared.reshaped()
+    }
+
     /// How many objects a collection shows.
     ///
     /// # Errors

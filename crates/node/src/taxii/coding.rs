@@ -4,20 +4,15 @@
 //! body that would become a large one ends where the bound is (`upload` has it). What goes out is
 //! compressed once: pages that will not change are kept, up to a number of bytes.
 
-use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderMap, HeaderName, header};
-use bytes::Bytes;
 use flate2::write::{GzEncoder, MultiGzDecoder};
-use store::Seq;
 use zstd::stream::raw::{DParameter, Decoder};
 use zstd::stream::zio;
 
 use super::fault::Fault;
-use super::limits::{PACKED_BYTES_MAX, ZSTD_WINDOW_LOG_MAX};
-use super::tag::Tag;
+use super::limits::ZSTD_WINDOW_LOG_MAX;
 
 /// The level of zstd: its own default, some 300 MB/s.
 const ZSTD_LEVEL: i32 = 3;
@@ -190,58 +185,6 @@ impl<W: Write> Unpacker<W> {
     }
 }
 
-/// A packed page.
-#[derive(Clone)]
-pub(super) struct Packed {
-    /// The packed body.
-    pub(super) body: Bytes,
-    /// The positions of its first and last record.
-    pub(super) ends: Option<(Seq, Seq)>,
-}
-
-/// Packed pages, the oldest given up first. A page is found by its tag, which is that of its
-/// content, so what is found is right whatever has happened since.
-#[derive(Default)]
-pub(super) struct Shelf(Mutex<Shelved>);
-
-#[derive(Default)]
-struct Shelved {
-    bytes: usize,
-    held: HashMap<(Tag, Coding), Packed>,
-    order: VecDeque<(Tag, Coding)>,
-}
-
-impl Shelf {
-    /// The packed page of this tag.
-    pub(super) fn get(&self, tag: &Tag, coding: Coding) -> Option<Packed> {
-        let shelved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shelved.held.get(&(tag.clone(), coding)).cloned()
-    }
-
-    /// Keeps a packed page.
-    pub(super) fn put(&self, tag: Tag, coding: Coding, page: Packed) {
-        let size = page.body.len();
-        let mut shelved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (tag, coding);
-        if size > PACKED_BYTES_MAX || shelved.held.insert(key.clone(), page).is_some() {
-            return;
-        }
-        shelved.bytes += size;
-        shelved.order.push_back(key);
-        while shelved.bytes > PACKED_BYTES_MAX {
-            let Some(oldest) = shelved.order.pop_front() else {
-                return;
-            };
-            if let Some(gone) = shelved.held.remove(&oldest) {
-                shelved.bytes -= gone.body.len();
-            }
-        }
-    }
-}
-
-/// Shared by the requests.
-pub(super) type Packs = Arc<Shelf>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,21 +262,5 @@ mod tests {
             let mut unpacker = Unpacker::new(coding, Vec::new()).unwrap();
             assert!(unpacker.write(b"this is not packed at all").is_err());
         }
-    }
-
-    #[test]
-    fn the_shelf_gives_up_the_oldest() {
-        let shelf = Shelf::default();
-        let third = || Packed {
-            body: vec![0; PACKED_BYTES_MAX / 3].into(),
-            ends: None,
-        };
-        let tag = |number: u8| Tag::of(|hash| hash(&[number]));
-        for number in 1..=4 {
-            shelf.put(tag(number), Coding::Gzip, third());
-        }
-        assert!(shelf.get(&tag(1), Coding::Gzip).is_none());
-        assert!(shelf.get(&tag(4), Coding::Gzip).is_some());
-        assert!(shelf.get(&tag(4), Coding::Zstd).is_none());
     }
 }

@@ -48,8 +48,12 @@ pub(super) const DRAINED_SECS_MAX: u64 = 5;
 /// codings. A decoder holds that much, so it is counted among the bodies in memory.
 pub(super) const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// LIMIT: bytes of compressed pages that are kept; some hundred of them.
-pub(super) const PACKED_BYTES_MAX: usize = 32 << 20;
+/// LIMIT: bytes of finished pages that are kept: some fifty of 1,000 objects as they are, or some
+/// hundreds compressed.
+pub(super) const KEPT_BYTES_MAX: usize = 64 << 20;
+
+/// LIMIT: questions whose pages are known without asking the index.
+pub(super) const KEPT_QUESTIONS_MAX: usize = 4_096;
 
 /// LIMIT: bytes of a page below which compressing it gains nothing.
 pub(super) const PACKED_BODY_BYTES_MIN: usize = 1_024;

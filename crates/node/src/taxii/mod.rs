@@ -32,6 +32,7 @@ mod query;
 mod read;
 mod remove;
 mod reply;
+mod shelf;
 mod status;
 mod tag;
 mod upload;
@@ -54,7 +55,7 @@ use tokio::sync::Semaphore;
 use crate::auth::{Auth, Caller, Source, secret};
 use crate::intake::Validation;
 pub use address::OverTls;
-use coding::{Coding, Packs};
+use coding::Coding;
 use cursor::Cursors;
 use fault::Fault;
 use limits::{CONTENT_BYTES_MAX, PAGES_AT_ONCE};
@@ -62,6 +63,7 @@ pub use listing::Listing;
 use media::TAXII;
 use query::{Versions, Wanted};
 pub use remove::{Kept, NotRemoved, Stays};
+use shelf::Shelf;
 use status::Statuses;
 use upload::Uploads;
 
@@ -121,7 +123,7 @@ pub fn router(host: Arc<dyn Host>, auth: Arc<Auth>) -> Result<Router, StoreError
         statuses: Statuses::load(host.store().clone(), key)?,
         uploads: Uploads::new(),
         pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
-        packs: Packs::default(),
+        shelf: Shelf::default(),
         host,
         auth,
     };
@@ -143,7 +145,7 @@ struct Api {
     statuses: Arc<Statuses>,
     uploads: Uploads,
     pages: Arc<Semaphore>,
-    packs: Packs,
+    shelf: Shelf,
 }
 
 /// What a path names.

@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::limits::{MATCH_VALUES_MAX, PAGE_OBJECTS_DEFAULT, PAGE_OBJECTS_MAX, QUERY_BYTES_MAX};
 
 /// What a client asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
     /// Only what came after this position.
     pub(super) after: Option<Seq>,
@@ -33,7 +33,7 @@ pub(super) struct Wanted {
 }
 
 /// Which versions of each object.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Versions {
     /// The latest.
     Last,

@@ -13,18 +13,19 @@ use bytes::Bytes;
 use model::Id;
 use store::{Record, Store, StoreError};
 
-use super::coding::{Coding, Packed};
+use super::coding::Coding;
 use super::fault::Fault;
 use super::limits::{PACKED_BODY_BYTES_MIN, PAGE_ATTEMPTS_MAX, PAGE_BYTES_MAX, PAGE_STEP_OBJECTS};
 use super::media::STIX;
 use super::pick::{Picked, exists, pick, version};
 use super::query::Wanted;
 use super::reply;
+use super::shelf::{Kept, Question};
 use super::tag::Tag;
 use super::{Api, Listing, blocking};
 
 /// What a page tells of each record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
     /// The objects (section 3.7).
     Envelope,
@@ -52,6 +53,21 @@ pub(super) async fn page(
     shape: Shape,
     asked: Asked,
 ) -> Result<Response, Fault> {
+    // Before anything is read: what a page is kept under must not be newer than the page.
+    let reshaped = api.host.store().reshaped();
+    let question = match object {
+        None => Question::of(listing.id(), shape, &asked.wanted),
+        Some(_) => None,
+    };
+    let known = question.as_ref();
+    if let Some(tag) = known.and_then(|question| api.shelf.tag(question, reshaped)) {
+        if tag.is_held(&asked.headers) {
+            return Ok(reply::unchanged(&tag, asked.coding));
+        }
+        if let Some(page) = api.shelf.get(&tag, asked.coding) {
+            return Ok(reply::page(page.ends, page.body, &tag, asked.coding));
+        }
+    }
     let turn = api
         .pages
         .clone()
@@ -82,10 +98,13 @@ pub(super) async fn page(
         loop {
             let mut picked = pick(store, collection, &wanted)?;
             let tag = tag(shape, &listing, &picked);
+            if let (Some(_), Some(question)) = (picked.resume, &question) {
+                api.shelf.answer(question.clone(), reshaped, tag.clone());
+            }
             if tag.is_held(&headers) {
                 return Ok(reply::unchanged(&tag, coding));
             }
-            if let Some(page) = api.packs.get(&tag, coding) {
+            if let Some(page) = api.shelf.get(&tag, coding) {
                 return Ok(reply::page(page.ends, page.body, &tag, coding));
             }
             attempts += 1;
@@ -114,7 +133,7 @@ pub(super) async fn page(
                 Shape::Versions => versions(store, next.as_deref(), &picked.records)?,
             };
             drop(bodies);
-            return packed(&api, picked, body, tag, coding);
+            return finished(&api, &picked, body, &tag, coding);
         }
     })
     .await
@@ -135,31 +154,34 @@ fn tag(shape: Shape, listing: &Listing, picked: &Picked) -> Tag {
 }
 
 /// The answer with a page in the coding that the client likes. A page that another one follows
-/// stays as it is unless something is taken out of it, so its packed form is kept.
-fn packed(
+/// stays as it is unless something is taken out of it, so it is kept.
+fn finished(
     api: &Api,
-    picked: Picked,
+    picked: &Picked,
     body: Vec<u8>,
-    tag: Tag,
-    coding: Coding,
+    tag: &Tag,
+    mut coding: Coding,
 ) -> Result<Response, Fault> {
     let first = picked.records.first().map(|record| record.seq);
     let ends = first.zip(picked.records.last().map(|record| record.seq));
-    if coding == Coding::Identity || body.len() < PACKED_BODY_BYTES_MIN {
-        return Ok(reply::page(ends, body, &tag, Coding::Identity));
+    if body.len() < PACKED_BODY_BYTES_MIN {
+        coding = Coding::Identity;
     }
-    let body = coding
-        .pack(body)
-        .map_err(|cause| Fault::ours(format!("compressing a page: {cause}")))?;
+    let body = match coding {
+        Coding::Identity => body,
+        _ => coding
+            .pack(body)
+            .map_err(|cause| Fault::ours(format!("compressing a page: {cause}")))?,
+    };
     let body = Bytes::from(body);
     if picked.resume.is_some() {
-        let page = Packed {
+        let page = Kept {
             body: body.clone(),
             ends,
         };
-        api.packs.put(tag.clone(), coding, page);
+        api.shelf.put(tag.clone(), coding, page);
     }
-    Ok(reply::page(ends, body, &tag, coding))
+    Ok(reply::page(ends, body, tag, coding))
 }
 
 /// The bytes of the picked records, of as many as fit a page.

@@ -8,6 +8,7 @@
 mod client;
 mod coding;
 mod hostile;
+mod kept;
 mod labels;
 mod paging;
 mod reading;
