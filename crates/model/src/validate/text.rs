@@ -240,12 +240,12 @@ pub(super) fn is_email(text: &str) -> bool {
 
 /// Whether the text is an IPv4 address or, with `/N`, a network.
 pub(super) fn is_ipv4(text: &str) -> bool {
-    network::<std::net::Ipv4Addr>(text, 32)
+    network::<core::net::Ipv4Addr>(text, 32)
 }
 
 /// Whether the text is an IPv6 address or, with `/N`, a network.
 pub(super) fn is_ipv6(text: &str) -> bool {
-    network::<std::net::Ipv6Addr>(text, 128)
+    network::<core::net::Ipv6Addr>(text, 128)
 }
 
 fn network<A: std::str::FromStr>(text: &str, bits: u8) -> bool {

@@ -81,7 +81,7 @@ async fn run(
 ) -> Result<Json<FeedInfo>, Fault> {
     caller.require(Duty::Operator)?;
     caller.require_scope(Scope::Admin)?;
-    Ok(Json(node.run_feed(&name).await?))
+    Ok(Json(node.run_feed(&name, &caller).await?))
 }
 
 async fn pause(
@@ -101,10 +101,5 @@ async fn resume(
     Path(name): Path<String>,
 ) -> Result<Json<FeedInfo>, Fault> {
     caller.require_one_of(&[Duty::Operator, Duty::Releaser])?;
-    let scope = match caller.has(Duty::Operator) {
-        true => Scope::Admin,
-        false => Scope::Release,
-    };
-    caller.require_scope(scope)?;
     Ok(Json(node.pause_feed(&name, false, &caller).await?))
 }

@@ -229,9 +229,11 @@ async fn held_under_less(
         for (index, id, seq) in duplicates {
             let versions = store.versions(&Collection::National, &id)?;
             let held = versions.iter().find(|record| record.object == seq);
-            let Some(held) = held.and_then(|record| Label::parse(&record.assigned).ok()) else {
+            let Some(held) = held else {
                 continue;
             };
+            // What feeds brought has a floor and the object's own markings for a label.
+            let held = store.label(held)?;
             if !held.is_as_strict_as(&wanted) {
                 found.push(ObjectRefusal {
                     index,

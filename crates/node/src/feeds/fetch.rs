@@ -233,6 +233,20 @@ impl Client {
 
     async fn once(&self, ask: &Ask<'_>, url: &Url) -> Result<Answer, FetchError> {
         allowed(url, self.local).map_err(FetchError::Address)?;
+        // Nor where the server's own documents name another address.
+        if self.home.scheme() == "https" && url.scheme() != "https" {
+            return Err(FetchError::Address(format!(
+                "{} is not encrypted, and the feed's own URL is; that is not followed",
+                said(url.as_str())
+            )));
+        }
+        if ask.method != Method::GET && url.origin() != self.home.origin() {
+            return Err(FetchError::Address(format!(
+                "the collection is at {}, which is not the server that the feed was added with; \
+                 add the feed with that address",
+                said(url.as_str())
+            )));
+        }
         let host = url.host_str().unwrap_or_default().to_owned();
         let mut request = Request::builder()
             .method(ask.method.clone())

@@ -163,6 +163,8 @@ impl<'a> Intake<'a> {
     /// Quarantines something once; when the same comes again it is counted only.
     pub(super) fn refuse(&mut self, place: &str, id: Option<String>, hash: &Hash, reason: String) {
         let digest = hash.to_string()[..32].to_owned();
+        // As it is kept, or what comes again would never be known.
+        let reason = said(&reason);
         let held = &mut self.quarantine.refusals;
         if held
             .iter()
@@ -176,7 +178,7 @@ impl<'a> Intake<'a> {
             at: self.node.now().to_string(),
             id,
             place: said(place),
-            reason: said(&reason),
+            reason,
             digest,
         });
         if held.len() > QUARANTINE_MAX {

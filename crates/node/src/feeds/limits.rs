@@ -48,7 +48,7 @@ pub(crate) const PAGES_MAX: u32 = 100_000;
 pub(crate) const OVERLAP_SECS: i64 = 60;
 
 /// LIMIT: seconds by which a server's dates may be ahead of this node's clock.
-pub(crate) const AHEAD_SECS_MAX: i64 = 86_400;
+pub(crate) const AHEAD_SECS_MAX: i64 = OVERLAP_SECS;
 
 /// LIMIT: seconds to connect, with TLS.
 pub(crate) const CONNECT_SECS_MAX: u64 = 20;
@@ -124,3 +124,7 @@ pub(crate) const ROOTS_MAX: usize = 32;
 
 const _: () = assert!(BACKOFF_SECS_MIN < BACKOFF_SECS_MAX);
 const _: () = assert!(PAGE_OBJECTS < PAGE_OBJECTS_MAX);
+
+/// LIMIT: single objects that a server which has taken nothing yet may refuse before that counts as
+/// a failure of the server.
+pub(crate) const DOUBTED_MAX: usize = 8;

@@ -42,7 +42,7 @@ pub(crate) use tasks::follow;
 use crate::admin::types::{
     Alarm, AuditRecord, FeedHealth, FeedInfo, FeedQuarantine, FeedSource, FeedSpec,
 };
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
 use crate::error::NodeError;
 use crate::node::Node;
 use limits::{FEEDS_MAX, SAID_BYTES_MAX, WHOLE_FILES_MAX};
@@ -313,6 +313,14 @@ impl Node {
                 },
             });
         }
+        // A token for the one kind of work opens nothing of the other.
+        let scope = match duty {
+            Duty::Releaser => Scope::Release,
+            _ => Scope::Admin,
+        };
+        caller
+            .require_scope(scope)
+            .map_err(|denied| NodeError::Denied { why: denied.why })?;
         kept.paused = pause;
         kept.opened |= !pause;
         let word = if pause { "paused" } else { "resumed" };

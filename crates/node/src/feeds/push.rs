@@ -15,7 +15,7 @@ use store::{Command, LogName};
 use url::Url;
 
 use super::fetch::{Ask, Client, FetchError};
-use super::limits::{PUSH_BYTES_MAX, PUSH_OBJECTS, SMALL_BYTES_MAX, STATUS_ASKS_MAX};
+use super::limits::{DOUBTED_MAX, PUSH_BYTES_MAX, PUSH_OBJECTS, SMALL_BYTES_MAX, STATUS_ASKS_MAX};
 use super::own::{entries, shown};
 use super::remote::{self, Envelope, Need, Outcome, Remote, TAXII};
 use super::run::Run;
@@ -270,6 +270,7 @@ impl Run<'_> {
         )
         .await?;
         self.remember(&batch).await?;
+        let (mut doubted, mut refused) = (Vec::new(), None);
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             let mut body = Vec::from(&b"{\"objects\":["[..]);
@@ -297,7 +298,6 @@ impl Run<'_> {
                 StatusCode::BAD_REQUEST
                     | StatusCode::PAYLOAD_TOO_LARGE
                     | StatusCode::UNPROCESSABLE_ENTITY
-                    | StatusCode::UNSUPPORTED_MEDIA_TYPE
             );
             let fell_over = *status == StatusCode::INTERNAL_SERVER_ERROR;
             if !of_content && !fell_over {
@@ -316,13 +316,21 @@ impl Run<'_> {
             }
             if let Some(one) = part.first() {
                 let why = format!("the server does not take it: {status} {said}");
-                self.intake.refuse(
-                    "the server's answer",
-                    Some(one.id.to_string()),
-                    &one.hash,
-                    why,
-                );
+                doubted.push((one.id.to_string(), one.hash, why));
             }
+            if !self.works && doubted.len() >= DOUBTED_MAX {
+                return Err(error.into());
+            }
+            refused = Some(error);
+        }
+        // A server that took nothing at all refuses the request, whoever stands before it, and not
+        // what is in it: nothing is passed over for that.
+        if let (false, Some(error)) = (self.works, refused) {
+            return Err(error.into());
+        }
+        for (id, hash, why) in doubted {
+            self.intake
+                .refuse("the server's answer", Some(id), &hash, why);
         }
         Ok(())
     }
@@ -384,7 +392,7 @@ impl Run<'_> {
                 continue;
             };
             failed += 1;
-            if self.has(step, &one.id, one.version).await? {
+            if self.has(step, &one.id, one.version).await? == Some(true) {
                 self.intake.known += 1;
                 continue;
             }
@@ -408,21 +416,23 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether the outside collection has just this version.
+    /// Whether the outside collection has just this version; `None` when its answer does not say.
     async fn has(
         &self,
         step: &Step<'_>,
         id: &Id,
         version: Option<Timestamp>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<bool>, Failure> {
         let url = object_url(step.remote, id, version)?;
         match step.client.ask(Ask::get(url, TAXII, SMALL_BYTES_MAX)).await {
-            Ok(answer) => {
-                let envelope: Envelope<'_> =
-                    serde_json::from_slice(&answer.body).unwrap_or_default();
-                Ok(envelope.objects.is_some_and(|objects| !objects.is_empty()))
-            }
-            Err(FetchError::Status { status, .. }) if status.is_client_error() => Ok(false),
+            Ok(answer) => Ok(serde_json::from_slice::<Envelope<'_>>(&answer.body)
+                .ok()
+                .map(|envelope| envelope.objects.is_some_and(|objects| !objects.is_empty()))),
+            Err(FetchError::Status {
+                status: StatusCode::NOT_FOUND | StatusCode::GONE,
+                ..
+            }) => Ok(Some(false)),
+            Err(FetchError::Status { status, .. }) if status.is_client_error() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -454,15 +464,22 @@ impl Run<'_> {
         };
         let gave_up = self.state.failures >= DELETE_TRIES;
         let why = match step.client.ask(ask).await {
-            // OpenTAXII 0.9.3 says so and forgets to do it.
-            Ok(_) if self.has(step, &id, version).await? => {
-                Some("the server said that it deleted it and shows it still".to_owned())
-            }
+            // What the server says is not believed without a look: OpenTAXII 0.9.3 says that it
+            // deletes and forgets to, and a server without this call says that nothing is there.
             Ok(_)
             | Err(FetchError::Status {
                 status: StatusCode::NOT_FOUND | StatusCode::GONE,
                 ..
-            }) => None,
+            }) => match self.has(step, &id, version).await? {
+                Some(false) => None,
+                Some(true) => {
+                    Some("the server was asked to delete it and shows it still".to_owned())
+                }
+                None => Some(
+                    "the server was asked to delete it and does not say whether it is gone"
+                        .to_owned(),
+                ),
+            },
             Err(error @ FetchError::Status { status, .. })
                 if gave_up
                     || (status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS)

@@ -92,6 +92,10 @@ pub(super) fn check(node: &Node, spec: &FeedSpec) -> Result<(), NodeError> {
         let url = parse_url(url).map_err(|why| wrong("/source/url", why))?;
         let local = node.config().feeds.local;
         fetch::allowed(&url, local).map_err(|why| wrong("/source/url", why))?;
+        if spec.source.pushes() && url.scheme() != "https" && !is_here(&url) {
+            let why = "what is pushed must not cross a network in the clear; use https".into();
+            return Err(wrong("/source/url", why));
+        }
         if let Some(access) = spec.source.access() {
             check_access(node, access, &url).map_err(|why| wrong("/source/access", why))?;
         }
@@ -124,6 +128,10 @@ fn parse_url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| format!("{:?} is no URL: {error}", super::said(text)))
 }
 
+fn is_here(url: &Url) -> bool {
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
 fn check_access(node: &Node, access: &FeedAccess, url: &Url) -> Result<(), String> {
     match (&access.user, &access.password, &access.token) {
         (None, None, None) => return Ok(()),
@@ -132,8 +140,7 @@ fn check_access(node: &Node, access: &FeedAccess, url: &Url) -> Result<(), Strin
         (Some(_), Some(_), None) => return Err("a user's name cannot have a colon".into()),
         _ => return Err("give a user with a password file, or a token file, or nothing".into()),
     }
-    let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    if url.scheme() != "https" && !here {
+    if url.scheme() != "https" && !is_here(url) {
         return Err("the URL is not encrypted, and a secret must not cross a network in the clear; use https".into());
     }
     proof(node, access).map(drop)

@@ -148,6 +148,13 @@ impl FeedState {
         if self.paused {
             return (FeedHealth::Paused, "it is paused".to_owned());
         }
+        if self
+            .last_success
+            .is_some_and(|last| last > now.saturating_add(120_000_000))
+        {
+            let why = "the last success is in the future: the clock was set back; it runs again by itself";
+            return (FeedHealth::Stale, why.to_owned());
+        }
         let age = self.success_age_secs(now);
         let error = self.last_error.as_deref();
         // Twice the interval, and the jitter and length of a run on top.

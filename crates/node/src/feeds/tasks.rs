@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id as TaskId, JoinSet};
+use tokio::time::Instant;
 
-use super::limits::{RUN_SECS_MAX, RUNS_MAX, SETTLED_SECS};
+use super::limits::{BACKOFF_SECS_MIN, RETRY_AFTER_SECS_MAX, RUN_SECS_MAX, RUNS_MAX, SETTLED_SECS};
 use super::run::Run;
 use super::state::Failure;
 use super::{STATE, json_bytes};
-use crate::admin::types::FeedInfo;
+use crate::admin::types::{AuditRecord, FeedInfo};
+use crate::auth::Caller;
 use crate::error::NodeError;
 use crate::keys::random;
 use crate::node::{Node, stopped};
@@ -23,10 +25,13 @@ const LOOK_SECS: u64 = 30;
 /// Runs feeds when they are due, until shutdown.
 pub(crate) async fn follow(node: Arc<Node>) {
     let mut shutdown = node.shutdown();
-    let mut runs: JoinSet<()> = JoinSet::new();
+    let mut runs: JoinSet<bool> = JoinSet::new();
     let mut names: HashMap<TaskId, String> = HashMap::new();
+    // Feeds whose run could not even be noted: on a full disk what is due would stay due at once.
+    let mut resting: HashMap<String, Instant> = HashMap::new();
     loop {
-        let wait = match start_due(&node, &mut runs, &mut names).await {
+        resting.retain(|_, until| *until > Instant::now());
+        let wait = match start_due(&node, &mut runs, &mut names, &resting).await {
             Ok(wait) => wait,
             Err(error) => {
                 tracing::error!(%error, "the feeds could not be looked at and will be later");
@@ -44,11 +49,18 @@ pub(crate) async fn follow(node: Arc<Node>) {
             () = node.feeds.changed.notified() => {}
             () = tokio::time::sleep(wait) => {}
             Some(ended) = runs.join_next_with_id() => {
-                let (id, panicked) = match ended {
-                    Ok((id, ())) => (id, false),
-                    Err(error) => (error.id(), error.is_panic()),
+                let (id, noted, panicked) = match ended {
+                    Ok((id, noted)) => (id, noted, false),
+                    Err(error) => (error.id(), false, error.is_panic()),
                 };
-                if let Some(name) = names.remove(&id) && panicked {
+                let Some(name) = names.remove(&id) else {
+                    continue;
+                };
+                if !noted {
+                    let rest = Duration::from_secs(BACKOFF_SECS_MIN);
+                    resting.insert(name.clone(), Instant::now() + rest);
+                }
+                if panicked {
                     tracing::error!(feed = name, "a run of the feed ended in a panic");
                     let failure = Failure::of("the run ended by a fault of this program; its log says more");
                     if let Err(error) = node.note_failure(&name, &failure).await {
@@ -63,17 +75,22 @@ pub(crate) async fn follow(node: Arc<Node>) {
 /// Starts what is due; answers with the time until something else is.
 async fn start_due(
     node: &Arc<Node>,
-    runs: &mut JoinSet<()>,
+    runs: &mut JoinSet<bool>,
     names: &mut HashMap<TaskId, String>,
+    resting: &HashMap<String, Instant>,
 ) -> Result<Duration, NodeError> {
     let now = node.clock().micros();
     let mut wait = LOOK_SECS * 1_000_000;
     for (kept, state) in node.feeds_kept().await? {
         let name = kept.spec.name;
-        if kept.paused || names.values().any(|running| *running == name) {
+        let runs_already = names.values().any(|running| *running == name);
+        if kept.paused || runs_already || resting.contains_key(&name) {
             continue;
         }
-        if state.not_before > now {
+        // Further ahead than anything sets it: the clock was set back since.
+        let most = (2 * kept.spec.every_secs).max(2 * RETRY_AFTER_SECS_MAX);
+        let ahead = u64::try_from(state.not_before.saturating_sub(now)).unwrap_or(0);
+        if state.not_before > now && ahead <= most.saturating_mul(1_000_000) {
             let left = u64::try_from(state.not_before - now).unwrap_or(0);
             wait = wait.min(left.max(1_000));
             continue;
@@ -83,8 +100,12 @@ async fn start_due(
         }
         let (node, feed) = (Arc::clone(node), name.clone());
         let task = runs.spawn(async move {
-            if let Err(error) = node.run_feed_due(&feed).await {
-                tracing::error!(%error, feed, "how the run ended could not be noted");
+            match node.run_once(&feed).await {
+                Ok(ran) => ran,
+                Err(error) => {
+                    tracing::error!(%error, feed, "how the run ended could not be noted");
+                    false
+                }
             }
         });
         names.insert(task.id(), name);
@@ -97,23 +118,26 @@ impl Node {
     ///
     /// # Errors
     /// When there is none of this name, it is paused or runs already, or the store fails.
-    pub async fn run_feed(&self, name: &str) -> Result<FeedInfo, NodeError> {
+    pub async fn run_feed(&self, name: &str, caller: &Caller) -> Result<FeedInfo, NodeError> {
         let (kept, _) = self.feed_kept(name).await?;
         if kept.paused {
             return Err(NodeError::request(format!(
                 "the feed {name} is paused; `kurultai feed resume {name}` lets it run"
             )));
         }
+        self.audit(vec![AuditRecord {
+            what: "feed".into(),
+            who: caller.recorded(""),
+            why: format!("feed {name} is run now"),
+            ..self.record()
+        }])
+        .await?;
         if !self.run_once(name).await? {
             return Err(NodeError::request(format!(
                 "the feed {name} runs already; `kurultai feed status` says how it ends"
             )));
         }
         self.feed(name).await
-    }
-
-    async fn run_feed_due(&self, name: &str) -> Result<(), NodeError> {
-        self.run_once(name).await.map(drop)
     }
 
     /// One run, unless one is under way. A failure of the run is noted and is no error here.
