@@ -218,12 +218,6 @@ impl Client {
             let next = url.join(to).map_err(|_| {
                 FetchError::Address(format!("{} redirects to no URL", said(url.as_str())))
             })?;
-            if url.scheme() == "https" && next.scheme() != "https" {
-                return Err(FetchError::Address(
-                    "the server redirects from HTTPS to what is not encrypted; that is not followed"
-                        .into(),
-                ));
-            }
             url = next;
         }
         Err(FetchError::Address(format!(
@@ -242,8 +236,7 @@ impl Client {
         }
         if ask.method != Method::GET && url.origin() != self.home.origin() {
             return Err(FetchError::Address(format!(
-                "the collection is at {}, which is not the server that the feed was added with; \
-                 add the feed with that address",
+                "the collection is at {}, another server than the feed's; add it with that address",
                 said(url.as_str())
             )));
         }
