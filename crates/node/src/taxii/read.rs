@@ -61,8 +61,8 @@ pub(super) async fn page(
     };
     let known = question.as_ref();
     if let Some(tag) = known.and_then(|question| api.shelf.tag(question, reshaped)) {
-        if tag.is_held(&asked.headers) {
-            return Ok(reply::unchanged(&tag, asked.coding));
+        if let Some(held) = tag.held(&asked.headers, asked.coding) {
+            return Ok(reply::unchanged(held));
         }
         if let Some(page) = api.shelf.get(&tag, asked.coding) {
             return Ok(reply::page(page.ends, page.body, &tag, asked.coding));
@@ -101,8 +101,8 @@ pub(super) async fn page(
             if let (Some(_), Some(question)) = (picked.resume, &question) {
                 api.shelf.answer(question.clone(), reshaped, tag.clone());
             }
-            if tag.is_held(&headers) {
-                return Ok(reply::unchanged(&tag, coding));
+            if let Some(held) = tag.held(&headers, coding) {
+                return Ok(reply::unchanged(held));
             }
             if let Some(page) = api.shelf.get(&tag, coding) {
                 return Ok(reply::page(page.ends, page.body, &tag, coding));

@@ -1,6 +1,8 @@
 //! Successful and failed answers get the same headers here and nowhere else.
 
-use axum::body::Body;
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use model::Timestamp;
@@ -66,14 +68,14 @@ pub(super) fn page(
     response
 }
 
-/// 304: the client has this page.
-pub(super) fn unchanged(tag: &Tag, coding: Coding) -> Response {
-    let mut response = bytes(StatusCode::NOT_MODIFIED, Body::empty());
+/// 304: the client has this page, by this tag.
+pub(super) fn unchanged(tag: HeaderValue) -> Response {
+    // A body without a known length: a content-length here would be taken for the page's.
+    let none = futures_util::stream::empty::<Result<Bytes, Infallible>>();
+    let mut response = bytes(StatusCode::NOT_MODIFIED, Body::from_stream(none));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_TYPE);
-    if let Some(tag) = tag.header(coding) {
-        headers.insert(header::ETAG, tag);
-    }
+    headers.insert(header::ETAG, tag);
     response
 }
 

@@ -30,20 +30,22 @@ impl Tag {
         HeaderValue::try_from(format!("\"{}{suffix}\"", self.0)).ok()
     }
 
-    /// Whether a client has the page already, in whatever coding.
-    pub(super) fn is_held(&self, headers: &HeaderMap) -> bool {
+    /// The tag by which a client has the page already, in whatever coding; `coding` is the one that
+    /// it would get now, for a client that names no tag (`*`).
+    pub(super) fn held(&self, headers: &HeaderMap, coding: Coding) -> Option<HeaderValue> {
+        let all = [Coding::Identity, Coding::Gzip, Coding::Zstd];
+        let own = all.map(|coding| self.header(coding));
         let values = headers.get_all(header::IF_NONE_MATCH).into_iter();
         values
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .map(str::trim)
-            .any(|tag| {
+            .find_map(|tag| {
+                if tag == "*" {
+                    return self.header(coding);
+                }
                 let tag = tag.strip_prefix("W/").unwrap_or(tag);
-                let Some(tag) = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) else {
-                    return tag == "*";
-                };
-                let rest = tag.strip_prefix(self.0.as_str());
-                rest.is_some_and(|rest| matches!(rest, "" | "-gzip" | "-zstd"))
+                own.iter().flatten().find(|own| *own == tag).cloned()
             })
     }
 }
@@ -58,14 +60,21 @@ mod tests {
         let held = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, value.parse().unwrap());
-            tag.is_held(&headers)
+            let held = tag.held(&headers, Coding::Gzip)?;
+            Some(held.to_str().unwrap().to_owned())
         };
         for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
             let value = tag.header(coding).unwrap();
             let value = value.to_str().unwrap();
-            assert!(held(value) && held(&format!("\"x\", W/{value}")));
+            assert_eq!(
+                held(value).as_deref(),
+                Some(value),
+                "the tag that was named"
+            );
+            assert_eq!(held(&format!("\"x\", W/{value}")).as_deref(), Some(value));
         }
-        assert!(held("*"));
+        let now = tag.header(Coding::Gzip).unwrap();
+        assert_eq!(held("*").as_deref(), now.to_str().ok());
         for other in [
             "",
             "\"\"",
@@ -74,8 +83,8 @@ mod tests {
             &format!("\"{}-br\"", tag.0),
             &format!("\"{}", tag.0),
         ] {
-            assert!(!held(other), "{other}");
+            assert_eq!(held(other), None, "{other}");
         }
-        assert!(!tag.is_held(&HeaderMap::new()));
+        assert_eq!(tag.held(&HeaderMap::new(), Coding::Gzip), None);
     }
 }
