@@ -46,6 +46,7 @@ const ONLY_THEIRS: &[&str] = &[
     "is not a valid observable",
     "is not valid under any of the given schemas",
     "marking_ref' is a required property",
+    "If the external reference is a CVE",
 ];
 
 struct Case {
