@@ -23,10 +23,11 @@ use crate::admin::escape;
 use crate::exit::Failure;
 use crate::show;
 
-/// The change: a rule of the shipped set that lets automation release by the configured bounds, and
-/// what stands there instead.
-const BEFORE: &str = "when { !resource.about_person };";
-const AFTER: &str = "when { !resource.about_person && resource.kind != \"malware\" };";
+/// The change: the condition of a rule of the shipped set, for releases by hand, and what stands
+/// there instead.
+const BEFORE: &str = "contains(Duty::\"releaser\") &&\n    !resource.about_person";
+const AFTER: &str =
+    "contains(Duty::\"releaser\") &&\n    !resource.about_person && resource.kind != \"malware\"";
 
 /// Counts what a changed policy would do to every object and every channel.
 #[derive(Args)]

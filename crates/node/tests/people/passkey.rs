@@ -266,7 +266,7 @@ fn a_name_without_passkeys_is_asked_like_any_other() {
 fn challenges_and_passkeys_are_bounded() {
     let world = world();
     let first = world.passkeys.begin_sign_in("nobody", &here()).unwrap();
-    for _ in 0..1024 {
+    for _ in 0..4_096 {
         world.passkeys.begin_sign_in("nobody", &here()).unwrap();
     }
     let result = world.passkeys.finish_sign_in(&first.ticket, b"{}");
