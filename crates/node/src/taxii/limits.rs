@@ -48,9 +48,9 @@ pub(super) const DRAINED_SECS_MAX: u64 = 5;
 /// codings. A decoder holds that much, so it is counted among the bodies in memory.
 pub(super) const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// LIMIT: bytes of finished pages that are kept: some fifty of 1,000 objects as they are, or some
-/// hundreds compressed.
-pub(super) const KEPT_BYTES_MAX: usize = 64 << 20;
+/// LIMIT: bytes of finished pages that are kept: some thirty of 1,000 objects as they are, or some
+/// hundred compressed.
+pub(super) const KEPT_BYTES_MAX: usize = 32 << 20;
 
 /// LIMIT: questions whose pages are known without asking the index.
 pub(super) const KEPT_QUESTIONS_MAX: usize = 4_096;
