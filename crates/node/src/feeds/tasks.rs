@@ -100,7 +100,7 @@ async fn start_due(
         }
         let (node, feed) = (Arc::clone(node), name.clone());
         let task = runs.spawn(async move {
-            match node.run_once(&feed).await {
+            match node.run_once(&feed, None).await {
                 Ok(ran) => ran,
                 Err(error) => {
                     tracing::error!(%error, feed, "how the run ended could not be noted");
@@ -125,14 +125,7 @@ impl Node {
                 "the feed {name} is paused; `kurultai feed resume {name}` lets it run"
             )));
         }
-        self.audit(vec![AuditRecord {
-            what: "feed".into(),
-            who: caller.recorded(""),
-            why: format!("feed {name} is run now"),
-            ..self.record()
-        }])
-        .await?;
-        if !self.run_once(name).await? {
+        if !self.run_once(name, Some(caller)).await? {
             return Err(NodeError::request(format!(
                 "the feed {name} runs already; `kurultai feed status` says how it ends"
             )));
@@ -140,8 +133,9 @@ impl Node {
         self.feed(name).await
     }
 
-    /// One run, unless one is under way. A failure of the run is noted and is no error here.
-    async fn run_once(&self, name: &str) -> Result<bool, NodeError> {
+    /// One run, unless one is under way; on record where somebody asked for it. A failure of the run
+    /// is noted and is no error here.
+    async fn run_once(&self, name: &str, by: Option<&Caller>) -> Result<bool, NodeError> {
         let lane = self.feeds.lane(name);
         let Ok(_turn) = lane.turn.try_lock() else {
             return Ok(false);
@@ -153,6 +147,15 @@ impl Node {
         };
         if kept.paused {
             return Ok(true);
+        }
+        if let Some(caller) = by {
+            self.audit(vec![AuditRecord {
+                what: "feed".into(),
+                who: caller.recorded(""),
+                why: format!("feed {name} is run now"),
+                ..self.record()
+            }])
+            .await?;
         }
         let quarantine = self.feed_quarantine(name).await?;
         let mut run = Run::new(self, &kept.spec, state, quarantine);

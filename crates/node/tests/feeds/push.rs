@@ -197,9 +197,9 @@ async fn an_operator_makes_the_way_and_a_releaser_opens_it() {
             )
         })
         .collect();
-    // Added, opened, twice run by hand, paused.
-    assert_eq!(decided.len(), 5, "{decided:?}");
-    assert_eq!(decided.iter().filter(|(_, last)| *last == "now").count(), 2);
+    // Added, opened, run by hand, paused.
+    assert_eq!(decided.len(), 4, "{decided:?}");
+    assert!(decided.contains(&("operator", "now")));
     assert!(decided.contains(&("rais", "resumed")));
     assert!(decided.contains(&("olga", "paused")));
 }
