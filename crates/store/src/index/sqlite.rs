@@ -95,6 +95,8 @@ pub(super) struct Writer {
     pub(super) logs: HashMap<LogName, i64>,
     /// Classes by collection, type, label and markings.
     pub(super) classes: HashMap<[i64; 4], i64>,
+    /// The object written last and its markings: it is nearly always the one that is shown next.
+    pub(super) written: Option<(Seq, i64)>,
 }
 
 /// A reading connection and the names it knows by number.
@@ -135,6 +137,7 @@ impl SqliteIndex {
             collections: HashMap::new(),
             logs: HashMap::new(),
             classes: HashMap::new(),
+            written: None,
         };
         Ok(SqliteIndex {
             path: path.to_path_buf(),

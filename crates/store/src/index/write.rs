@@ -29,6 +29,7 @@ impl Writer {
             self.collections.clear();
             self.logs.clear();
             self.classes.clear();
+            self.written = None;
             if !self.db.is_autocommit() {
                 self.db.execute_batch("ROLLBACK")?;
             }
@@ -63,6 +64,7 @@ impl Writer {
                 self.db
                     .prepare_cached("INSERT INTO object (seq, uuid, kind, version, hash, marks, person) VALUES (?1,?2,?3,?4,?5,?6,?7)")?
                     .execute(params![seq, key.uuid, kind, version, hash.0, marks, about_person])?;
+                self.written = Some((*seq, marks));
             }
             Row::Bundle {
                 first,
@@ -258,10 +260,13 @@ impl Writer {
         label: i64,
         object: crate::types::Seq,
     ) -> Result<i64, StoreError> {
-        let marks: i64 = self
-            .db
-            .prepare_cached("SELECT marks FROM object WHERE seq = ?1")?
-            .query_row([object], |row| row.get(0))?;
+        let marks = match self.written {
+            Some((written, marks)) if written == object => marks,
+            _ => self
+                .db
+                .prepare_cached("SELECT marks FROM object WHERE seq = ?1")?
+                .query_row([object], |row| row.get(0))?,
+        };
         let key = [collection, kind, label, marks];
         if let Some(id) = self.classes.get(&key) {
             return Ok(*id);
