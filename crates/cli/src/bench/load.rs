@@ -39,10 +39,9 @@ pub(crate) async fn read(
     let next = Arc::new(AtomicUsize::new(0));
     over_all(clients, |client, start| {
         let (paths, next) = (Arc::clone(paths), Arc::clone(&next));
-        let collection = collection.to_owned();
-        one(client, start, limit, until, move |_| {
-            let path = paths.get(next.fetch_add(1, Ordering::Relaxed))?;
-            Some((collection.clone(), path.clone()))
+        let of = (collection.to_owned(), limit);
+        one(client, of, start, until, move |_| {
+            paths.get(next.fetch_add(1, Ordering::Relaxed)).cloned()
         })
     })
     .await
@@ -58,16 +57,13 @@ pub(crate) async fn walk(
 ) -> Result<Got, Failure> {
     let sent = Arc::new(AtomicUsize::new(0));
     over_all(clients, |client, start| {
-        let (collection, sent) = (collection.to_owned(), Arc::clone(&sent));
-        one(client, start, limit, until, move |next| {
+        let (of, sent) = ((collection.to_owned(), limit), Arc::clone(&sent));
+        one(client, of, start, until, move |next| {
             if sent.fetch_add(1, Ordering::Relaxed) >= requests {
                 return None;
             }
             let cursor = next.map_or(String::new(), |next| format!("&next={}", escape(next)));
-            Some((
-                collection.clone(),
-                format!("objects/?limit={limit}{cursor}"),
-            ))
+            Some(format!("objects/?limit={limit}{cursor}"))
         })
     })
     .await
@@ -76,15 +72,15 @@ pub(crate) async fn walk(
 /// One client: asks for what `path` says, given the cursor of the answer before.
 async fn one(
     mut client: Taxii,
+    (collection, limit): (String, u64),
     start: Instant,
-    limit: u64,
     until: Duration,
-    path: impl Fn(Option<&str>) -> Option<(String, String)>,
+    path: impl Fn(Option<&str>) -> Option<String>,
 ) -> Result<Got, Failure> {
     let mut got = Got::default();
     let mut next: Option<String> = None;
     while start.elapsed() < until {
-        let Some((collection, path)) = path(next.as_deref()) else {
+        let Some(path) = path(next.as_deref()) else {
             break;
         };
         let asked = Instant::now();

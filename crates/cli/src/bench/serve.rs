@@ -12,12 +12,13 @@ use serde::Serialize;
 use super::Common;
 use super::corpus::{Corpus, Random};
 use super::lab::{Bed, Lab};
-use super::load::{self, repeated};
+use super::load::{self, Paths, repeated};
 use super::measure::{Rate, Samples, Spread, between, rate_table};
 use super::memory::Serving;
 use super::raw::Raw;
 use crate::admin::escape;
 use crate::exit::Failure;
+use crate::process::Usage;
 use crate::show;
 use crate::taxii::Taxii;
 
@@ -26,6 +27,9 @@ const SMALL: u64 = 20_000;
 
 /// Connections that read at the same time.
 const CONNECTIONS: usize = 4;
+
+/// LIMIT: how long pages are read over several connections.
+const READ_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// LIMIT: pages of 1,000 that are also sent from memory, about 110 MB.
 const MEMORY_PAGES_MAX: usize = 100;
@@ -206,30 +210,33 @@ impl Serve {
             std::fs::write(folder.join(at.to_string()), &page.body).map_err(write)?;
         }
         let requests = self.pages.max(1) as usize * CONNECTIONS;
-        let until = Duration::from_secs(60);
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
             clients.push(bed.taxii().await?);
         }
-        let before = bed.usage();
-        let asked = repeated(&paths, requests);
-        let got = load::read(clients, ("national", 1_000), &asked, until).await?;
-        let cpu = between(before, bed.usage());
-        let ours = Rate::new(got.objects, got.bytes, got.time, cpu);
+        let ours = rate(clients, &repeated(&paths, requests), || bed.usage()).await?;
         let serving = Serving::start(&folder).await?;
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
             clients.push(serving.client().await?);
         }
         let numbers: Vec<String> = (0..paths.len()).map(|at| at.to_string()).collect();
-        let before = serving.usage();
-        let asked = repeated(&numbers, requests);
-        let got = load::read(clients, ("national", 1_000), &asked, until).await?;
-        let cpu = between(before, serving.usage());
-        let raw = Rate::new(got.objects, got.bytes, got.time, cpu);
+        let raw = rate(clients, &repeated(&numbers, requests), || serving.usage()).await?;
         std::fs::remove_dir_all(&folder).map_err(write)?;
         Ok((ours, raw))
     }
+}
+
+/// What reading these pages costs the server that `usage` is of.
+async fn rate(
+    clients: Vec<Taxii>,
+    paths: &Paths,
+    usage: impl Fn() -> Usage,
+) -> Result<Rate, Failure> {
+    let before = usage();
+    let got = load::read(clients, ("national", 1_000), paths, READ_TIME_MAX).await?;
+    let cpu = between(before, usage());
+    Ok(Rate::new(got.objects, got.bytes, got.time, cpu))
 }
 
 /// Reads the whole collection in pages. Answers with the objects (from the count of pages and the

@@ -400,9 +400,16 @@ impl Walk<'_> {
         }
     }
 
-    fn dictionary(&mut self, item: &Kind, value: &Value, section: &'static str, place: &Place<'_>) {
+    /// The members of a dictionary, which should have some.
+    fn filled<'v>(
+        &mut self,
+        expected: &str,
+        value: &'v Value,
+        place: &Place<'_>,
+    ) -> Option<&'v Members> {
         let Value::Object(map) = value else {
-            return self.kind("a dictionary", place);
+            self.kind(expected, place);
+            return None;
         };
         if map.is_empty() {
             self.out.add(
@@ -411,12 +418,16 @@ impl Walk<'_> {
                 "the dictionary is empty; leave the property out",
             );
         }
+        Some(map)
+    }
+
+    fn dictionary(&mut self, item: &Kind, value: &Value, section: &'static str, place: &Place<'_>) {
+        let Some(map) = self.filled("a dictionary", value, place) else {
+            return;
+        };
         for (key, value) in members(map) {
             let here = place.key(key);
-            let letters = key
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-            if !letters || !(1..=250).contains(&key.len()) {
+            if !is_key(key, 1) {
                 let sentence =
                     "a key of a dictionary is 1 to 250 of letters, digits, hyphen and underscore";
                 self.out.add(&rules::DICTIONARY_KEY, &here, sentence);
@@ -426,22 +437,12 @@ impl Walk<'_> {
     }
 
     fn hashes(&mut self, value: &Value, place: &Place<'_>) {
-        let Value::Object(map) = value else {
-            return self.kind("a dictionary of hashes", place);
+        let Some(map) = self.filled("a dictionary of hashes", value, place) else {
+            return;
         };
-        if map.is_empty() {
-            self.out.add(
-                &rules::DICTIONARY_EMPTY,
-                place,
-                "the dictionary is empty; leave the property out",
-            );
-        }
         for (name, value) in members(map) {
             let here = place.key(name);
-            let letters = name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-            if !letters || !(3..=250).contains(&name.len()) {
+            if !is_key(name, 3) {
                 let sentence = "the name of a hash algorithm is 3 to 250 of letters, digits, hyphen and underscore";
                 self.out.add(&rules::HASH_NAME, &here, sentence);
             } else if !HASH_ALGORITHM.words.contains(&name.as_str()) {
@@ -472,6 +473,15 @@ pub(super) fn members(map: &Members) -> Vec<(&String, &Value)> {
 }
 
 /// The number, if it is whole however it was written.
+/// Whether a name may be a key of a dictionary: `least` to 250 of letters, digits, hyphen and
+/// underscore.
+fn is_key(name: &str, least: usize) -> bool {
+    (least..=250).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 fn whole(value: &Value) -> Option<f64> {
     value.as_f64().filter(|number| number.fract() == 0.0)
 }

@@ -11,7 +11,7 @@ use policy::Duty;
 
 use super::types::{FeedInfo, FeedQuarantine, FeedSpec};
 use super::{As, Shared, json};
-use crate::auth::Scope;
+use crate::auth::{Caller, Denied, Scope};
 use crate::node::Node;
 use crate::problem::Fault;
 
@@ -27,6 +27,12 @@ pub(super) fn routes() -> Router<Arc<Node>> {
         .route("/feeds/{name}/pause", post(pause))
         .route("/feeds/{name}/resume", post(resume))
         .route("/feeds/{name}/quarantine", get(quarantine))
+}
+
+/// Feeds are made, run, paused and removed by an operator.
+fn operated(caller: &Caller) -> Result<(), Denied> {
+    caller.require(Duty::Operator)?;
+    caller.require_scope(Scope::Admin)
 }
 
 async fn list(State(node): Shared, Extension(caller): As) -> Result<Json<Vec<FeedInfo>>, Fault> {
@@ -57,8 +63,7 @@ async fn add(
     Extension(caller): As,
     body: Bytes,
 ) -> Result<Json<FeedInfo>, Fault> {
-    caller.require(Duty::Operator)?;
-    caller.require_scope(Scope::Admin)?;
+    operated(&caller)?;
     let spec: FeedSpec = json(&body)?;
     Ok(Json(node.add_feed(spec, &caller).await?))
 }
@@ -68,8 +73,7 @@ async fn remove(
     Extension(caller): As,
     Path(name): Path<String>,
 ) -> Result<impl IntoResponse, Fault> {
-    caller.require(Duty::Operator)?;
-    caller.require_scope(Scope::Admin)?;
+    operated(&caller)?;
     node.remove_feed(&name, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -79,8 +83,7 @@ async fn run(
     Extension(caller): As,
     Path(name): Path<String>,
 ) -> Result<Json<FeedInfo>, Fault> {
-    caller.require(Duty::Operator)?;
-    caller.require_scope(Scope::Admin)?;
+    operated(&caller)?;
     Ok(Json(node.run_feed(&name, &caller).await?))
 }
 
@@ -89,8 +92,7 @@ async fn pause(
     Extension(caller): As,
     Path(name): Path<String>,
 ) -> Result<Json<FeedInfo>, Fault> {
-    caller.require(Duty::Operator)?;
-    caller.require_scope(Scope::Admin)?;
+    operated(&caller)?;
     Ok(Json(node.pause_feed(&name, true, &caller).await?))
 }
 

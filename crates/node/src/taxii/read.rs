@@ -60,13 +60,10 @@ pub(super) async fn page(
         Some(_) => None,
     };
     let known = question.as_ref();
-    if let Some(tag) = known.and_then(|question| api.shelf.tag(question, reshaped)) {
-        if let Some(held) = tag.held(&asked.headers, asked.coding) {
-            return Ok(reply::unchanged(held));
-        }
-        if let Some(page) = api.shelf.get(&tag, asked.coding) {
-            return Ok(reply::page(page.ends, page.body, &tag, asked.coding));
-        }
+    if let Some(tag) = known.and_then(|question| api.shelf.tag(question, reshaped))
+        && let Some(response) = at_hand(api, &tag, &asked.headers, asked.coding)
+    {
+        return Ok(response);
     }
     let turn = api
         .pages
@@ -101,11 +98,8 @@ pub(super) async fn page(
             if let (Some(_), Some(question)) = (picked.resume, &question) {
                 api.shelf.answer(question.clone(), reshaped, tag.clone());
             }
-            if let Some(held) = tag.held(&headers, coding) {
-                return Ok(reply::unchanged(held));
-            }
-            if let Some(page) = api.shelf.get(&tag, coding) {
-                return Ok(reply::page(page.ends, page.body, &tag, coding));
+            if let Some(response) = at_hand(&api, &tag, &headers, coding) {
+                return Ok(response);
             }
             attempts += 1;
             let bodies = match shape {
@@ -137,6 +131,16 @@ pub(super) async fn page(
         }
     })
     .await
+}
+
+/// The answer with the page of this tag, if nothing has to be read for it: the client has the page
+/// already, or it is kept.
+fn at_hand(api: &Api, tag: &Tag, headers: &HeaderMap, coding: Coding) -> Option<Response> {
+    if let Some(held) = tag.held(headers, coding) {
+        return Some(reply::unchanged(held));
+    }
+    let page = api.shelf.get(tag, coding)?;
+    Some(reply::page(page.ends, page.body, tag, coding))
 }
 
 /// The tag of a page that shows what was picked. How much of it fits a page follows from the same

@@ -232,8 +232,9 @@ async fn what_leaves_says_nothing_of_its_source() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delegate_publishes_for_others_as_its_own() {
+/// KG gives to an inbox what KZ publishes for it in the quiet channel; and by how much their clocks
+/// run ahead.
+async fn delegating() -> (Running, Running, Arc<AtomicI64>) {
     let ahead = Arc::new(AtomicI64::new(0));
     let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
     let inbox = Channel {
@@ -246,6 +247,12 @@ async fn a_delegate_publishes_for_others_as_its_own() {
     let accord = agreed(&[&kz, &kg], vec![quiet(), inbox]);
     let kz = kz.start_at(Some(&accord), Arc::clone(&ahead)).await;
     let kg = kg.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    (kz, kg, ahead)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delegate_publishes_for_others_as_its_own() {
+    let (kz, kg, ahead) = delegating().await;
     kg.add(&bundle(&[desk(101), of_desk(1, 101, 30)]), GREEN)
         .await;
     kz.add(&bundle(&[desk(102), of_desk(2, 102, 31)]), GREEN)
@@ -468,18 +475,7 @@ async fn what_waits_when_the_accord_changes_does_not_leave_under_the_new_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_automation_may_not_take_back_stops_nothing_else() {
-    let ahead = Arc::new(AtomicI64::new(0));
-    let (kz, kg) = (prepare("KZ", "").await, prepare("KG", "").await);
-    let inbox = Channel {
-        delegate: Some(Delegate {
-            member: "KZ".into(),
-            into: "quiet".into(),
-        }),
-        ..channel("inbox", &["KZ", "KG"])
-    };
-    let accord = agreed(&[&kz, &kg], vec![quiet(), inbox]);
-    let kz = kz.start_at(Some(&accord), Arc::clone(&ahead)).await;
-    let kg = kg.start_at(Some(&accord), Arc::clone(&ahead)).await;
+    let (kz, kg, ahead) = delegating().await;
     let rule = "@id(\"kept\")\n@explain(\"what left is taken back by people only\")\n\
         forbid (principal is Automation, action == Action::\"withdraw\", resource);\n";
     activate(&kz, rule, "").await;
