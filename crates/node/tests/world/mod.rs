@@ -36,6 +36,9 @@ use tower::ServiceExt;
 /// Reached only when something is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long [`Running::until`] rests without an event before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 pub(crate) const ACCORD: &str = "steppe";
 
 /// The password of everybody that [`Running::person`] makes.
@@ -331,13 +334,14 @@ impl Running {
         .await;
     }
 
-    /// Waits until a condition holds, looking again after each event of the store.
+    /// Waits until a condition holds, looking again after each event of the store, and
+    /// now and then without one: what a listener or a task does is no event of the store.
     pub(crate) async fn until(&self, condition: impl AsyncFn() -> bool) {
         let mut events = self.node.events();
         within(async {
             while !condition().await {
                 // Lagging means that there is news, too.
-                drop(events.recv().await);
+                drop(tokio::time::timeout(LOOK_AGAIN, events.recv()).await);
             }
         })
         .await;
