@@ -1,14 +1,22 @@
-//! Deterministic CBOR (RFC 8949 section 4.2), as much of it as entries use.
+//! Deterministic CBOR (RFC 8949 section 4.2), as much of it as entries and courier files use.
 //!
-//! The dag-cbor subset without links: maps with text keys, text, byte strings and null. One value
+//! A part of dag-cbor: maps with text keys, arrays, text, byte strings, unsigned integers, null and
+//! links (tag 42 over a zero byte and a CID). One value
 //! has one encoding: integers and lengths in their shortest form, definite lengths only, map keys
 //! in the order length first, then bytes. The decoder refuses every other form, so that equal
 //! meaning is equal bytes and an entry cannot be re-encoded into another leaf.
 
+use crate::cid::Cid;
+
 /// Major types in use.
+const UNSIGNED: u8 = 0;
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
 const MAP: u8 = 5;
+const TAG: u8 = 6;
+/// The tag of a link.
+const LINK: u64 = 42;
 /// The one simple value in use.
 const NULL: u8 = 0xf6;
 
@@ -19,6 +27,21 @@ pub(crate) struct Writer(Vec<u8>);
 impl Writer {
     pub(crate) fn map(&mut self, pairs: usize) {
         self.head(MAP, pairs);
+    }
+
+    pub(crate) fn array(&mut self, items: usize) {
+        self.head(ARRAY, items);
+    }
+
+    pub(crate) fn unsigned(&mut self, value: u64) {
+        self.number(UNSIGNED, value);
+    }
+
+    pub(crate) fn link(&mut self, cid: &Cid) {
+        self.number(TAG, LINK);
+        let mut bytes = vec![0];
+        bytes.extend_from_slice(&cid.to_bytes());
+        self.bytes(&bytes);
     }
 
     pub(crate) fn text(&mut self, text: &str) {
@@ -40,7 +63,10 @@ impl Writer {
     }
 
     fn head(&mut self, major: u8, value: usize) {
-        let value = value as u64;
+        self.number(major, value as u64);
+    }
+
+    fn number(&mut self, major: u8, value: u64) {
         let major = major << 5;
         match value {
             0..24 => self.0.push(major | value as u8),
@@ -72,6 +98,34 @@ impl<'a> Reader<'a> {
     /// Number of pairs of the map that comes next.
     pub(crate) fn map(&mut self) -> Result<u64, Fault> {
         self.head(MAP)
+    }
+
+    /// Number of items of the array that comes next.
+    pub(crate) fn array(&mut self) -> Result<u64, Fault> {
+        self.head(ARRAY)
+    }
+
+    pub(crate) fn unsigned(&mut self) -> Result<u64, Fault> {
+        self.head(UNSIGNED)
+    }
+
+    pub(crate) fn link(&mut self) -> Result<Cid, Fault> {
+        if self.head(TAG)? != LINK {
+            return Err(Fault::Type);
+        }
+        let cid = self.bytes()?.strip_prefix(&[0]).ok_or(Fault::Type)?;
+        Cid::from_bytes(cid).ok_or(Fault::Type)
+    }
+
+    /// A link, or `None` for null.
+    pub(crate) fn link_or_null(&mut self) -> Result<Option<Cid>, Fault> {
+        match self.0.split_first() {
+            Some((&NULL, rest)) => {
+                self.0 = rest;
+                Ok(None)
+            }
+            _ => self.link().map(Some),
+        }
     }
 
     pub(crate) fn text(&mut self) -> Result<&'a str, Fault> {
@@ -112,9 +166,9 @@ impl<'a> Reader<'a> {
         let (value, least) = match first & 0x1f {
             short @ 0..24 => return Ok(u64::from(short)),
             24 => (u64::from(self.take(1)?[0]), 24),
-            25 => (self.unsigned(2)?, 0x100),
-            26 => (self.unsigned(4)?, 0x1_0000),
-            27 => (self.unsigned(8)?, 0x1_0000_0000),
+            25 => (self.big_endian(2)?, 0x100),
+            26 => (self.big_endian(4)?, 0x1_0000),
+            27 => (self.big_endian(8)?, 0x1_0000_0000),
             31 => return Err(Fault::Indefinite),
             _ => return Err(Fault::Type),
         };
@@ -125,7 +179,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn unsigned(&mut self, bytes: u64) -> Result<u64, Fault> {
+    fn big_endian(&mut self, bytes: u64) -> Result<u64, Fault> {
         Ok(self
             .take(bytes)?
             .iter()
@@ -156,7 +210,7 @@ impl Fault {
         match self {
             Fault::Cut => "it ends too early",
             Fault::Trailing => "bytes follow its end",
-            Fault::Type => "a value has another type than the entry's shape allows",
+            Fault::Type => "a value has another type than the shape allows",
             Fault::NotShortest => "a length is not in its shortest form",
             Fault::Indefinite => "a length is indefinite",
             Fault::Utf8 => "a text is not UTF-8",

@@ -15,10 +15,12 @@
 //! their one canonical form, and a hash given out by [`Tiles`] only if the root commits to it.
 
 pub mod bodies;
+pub mod car;
 pub mod cosign;
 pub mod entries;
 pub mod export;
 pub mod limits;
+pub mod manifest;
 pub mod merkle;
 pub mod note;
 pub mod tile;
@@ -26,6 +28,7 @@ pub mod witness;
 
 mod cbor;
 mod checkpoint;
+mod cid;
 mod entry;
 mod evidence;
 mod hash;
@@ -36,6 +39,7 @@ mod tree;
 
 pub use bodies::BodiesError;
 pub use checkpoint::{Checkpoint, CheckpointError, LogKeys};
+pub use cid::{Cid, Codec};
 pub use cosign::CosignError;
 pub use entries::BundleError;
 pub use entry::{Action, Entry, EntryError};
