@@ -8,12 +8,12 @@
 //! INVARIANT (I2): of what partners send, only ratifications over a text that is already held can
 //! come in here (`merge_known`); they can never bring a text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use log::note::SigningKey;
 use model::Timestamp;
-use policy::{Hide, InForce, Member, Role, SignedAccord};
+use policy::{Hide, InForce, Member, NoticeError, Notices, Role, SignedAccord, SignedNotice};
 use store::{Command, LogName, Store};
 
 use crate::config::Config;
@@ -23,6 +23,8 @@ use crate::limits::ACCORDS_MAX;
 
 const SETTING: &str = "accord/";
 const SETTING_NEXT: &str = "accord-next/";
+/// Settings of what members said between versions: `notice/<accord>/<member>/<channel, if any>`.
+pub(crate) const NOTICE: &str = "notice/";
 
 /// What is installed: for each name the version that counts here and perhaps one that waits for
 /// this member's ratification.
@@ -30,6 +32,8 @@ const SETTING_NEXT: &str = "accord-next/";
 pub struct Accords {
     held: BTreeMap<String, Arc<SignedAccord>>,
     next: BTreeMap<String, Arc<SignedAccord>>,
+    /// What members said since; `held` and `next` heed it.
+    notices: Notices,
 }
 
 /// What an offered note changed.
@@ -126,7 +130,83 @@ impl Accords {
                 into.insert(signed.accord().name.clone(), Arc::new(signed));
             }
         }
+        for (key, note) in store.scan(NOTICE)? {
+            let signed = SignedNotice::parse(&note).map_err(|error| {
+                NodeError::accord(format!("the setting {key} is damaged: {error}"))
+            })?;
+            accords.notices.restore(signed);
+        }
+        accords.settle();
         Ok(accords)
+    }
+
+    /// The accord with what its members said since.
+    fn heeding(&self, signed: SignedAccord) -> SignedAccord {
+        signed.heeding(&self.notices, [])
+    }
+
+    /// Makes every accord heed what members said since, after that has changed.
+    fn settle(&mut self) {
+        let all = self
+            .all()
+            .map(|signed| self.heeding(SignedAccord::clone(signed)));
+        let settled: Vec<Arc<SignedAccord>> = all.map(Arc::new).collect();
+        let slots = self.held.values_mut().chain(self.next.values_mut());
+        for (slot, signed) in slots.zip(settled) {
+            *slot = signed;
+        }
+    }
+
+    /// Takes a notice about an accord that is installed; answers whether it is news.
+    ///
+    /// # Errors
+    /// Why it does not count here.
+    pub fn take_notice(&mut self, signed: SignedNotice) -> Result<bool, NoticeError> {
+        let accord = &signed.notice().accord;
+        let other = NoticeError::OtherAccord {
+            accord: accord.clone(),
+        };
+        // Whoever joins by the version that waits may speak about that.
+        let known = [self.held.get(accord), self.next.get(accord)];
+        let mut outcome = Err(other);
+        for about in known.into_iter().flatten() {
+            outcome = self.notices.take(signed.clone(), about);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        if outcome == Ok(true) {
+            self.settle();
+        }
+        outcome
+    }
+
+    /// What members said since the accords were ratified, the latest of each about each subject.
+    pub fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
+    /// The notes about those accords of which `about` is true. First `own`'s, so that a flood by
+    /// others cannot push them out of a bounded answer, then those about whole accords.
+    pub(crate) fn notices_for<'a>(
+        &'a self,
+        own: &'a str,
+        about: impl Fn(&SignedAccord) -> bool,
+    ) -> impl Iterator<Item = String> {
+        let names: BTreeSet<&String> = self
+            .all()
+            .filter(|signed| about(signed))
+            .map(|signed| &signed.accord().name)
+            .collect();
+        let mut found: Vec<&SignedNotice> = names
+            .into_iter()
+            .flat_map(|name| self.notices.of(name))
+            .collect();
+        found.sort_by_key(|signed| {
+            let notice = signed.notice();
+            (notice.member != own, notice.act.channel().is_some())
+        });
+        found.into_iter().map(ToString::to_string)
     }
 
     /// Takes an accord that the operator gives, ratifying it with `root` if one is given.
@@ -181,7 +261,7 @@ impl Accords {
             }
         };
         let changed = base.is_none() || new_signatures > 0;
-        let accord = Arc::new(merged);
+        let accord = Arc::new(self.heeding(merged));
         let mine = accord.ratified().contains(&me.code);
         match slot {
             Slot::Next if !mine => {
@@ -272,6 +352,20 @@ impl Accords {
             })
             .filter_map(|(signed, channel)| self.channel(&signed.accord().name, channel, code))
             .collect()
+    }
+
+    /// Every channel that member `code` agreed to with another one, in force at present or not.
+    pub(crate) fn agreed(&self, code: &str) -> Vec<(Arc<SignedAccord>, policy::Channel)> {
+        let all = self.held.values().flat_map(|signed| {
+            let channels = signed.accord().channels.iter();
+            channels.map(move |channel| (signed, channel))
+        });
+        all.filter(|(signed, channel)| {
+            let agreed = signed.channel_agreed(&channel.name);
+            agreed.is_some_and(|agreed| agreed.members.contains(code))
+        })
+        .map(|(signed, channel)| (Arc::clone(signed), channel.clone()))
+        .collect()
     }
 
     /// The TLS keys that may connect, each with its member's code.

@@ -43,7 +43,7 @@ use crate::node::{Node, blocking, unexpected};
 pub(crate) use routes::routes;
 pub(crate) use seek::keep_witnessed;
 pub use verify::RecordOrder;
-pub(crate) use witness::{add_checkpoint, witnessed};
+pub(crate) use witness::{Allowance, add_checkpoint, witnessed};
 
 /// The accord name that `policy` keeps free for the node's own logs.
 pub const AUDIT_ACCORD: &str = "local";

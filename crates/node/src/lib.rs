@@ -29,6 +29,7 @@ pub mod limits;
 mod members;
 mod metrics;
 mod node;
+mod notices;
 pub mod openapi;
 pub mod peers;
 pub mod policies;

@@ -227,6 +227,22 @@ pub const FAILURES_ALARM: u32 = 6;
 /// LIMIT: accords installed at one time; each costs one small file and its logs.
 pub const ACCORDS_MAX: usize = 64;
 
+/// LIMIT: bytes of all notices that a partner gives at one time: some ten thousand of usual length.
+pub const NOTICES_BYTES_MAX: usize = 8 << 20;
+
+/// LIMIT: notices in one request or answer. Of 128 members each has a few in its life.
+pub const NOTICES_MAX: usize = 4_096;
+
+/// LIMIT: bytes of notices that a partner hands in at one time; it hands in its own, one by one.
+pub const NOTICES_POST_BYTES_MAX: usize = 64 << 10;
+
+/// LIMIT: seconds that partners get to take a notice for which a person waits; who does not asks later.
+pub const NOTICE_PUSH_SECS_MAX: u64 = 10;
+
+/// Seconds between two questions to a partner for notices, at least: nothing urgent depends on it,
+/// since whoever gives a notice also hands it to everybody.
+pub const NOTICES_ASK_SECS_MIN: u64 = 60;
+
 /// LIMIT: requests and answers of one member in one channel that are put into threads, the newest;
 /// older ones stay objects like any other. With texts of 16 KiB that is 16 MB for a hostile member.
 pub const REQUEST_POSTS_EACH_MAX: usize = 1_000;

@@ -8,10 +8,12 @@
 //! | `POST /log/<accord>/<channel>/cosignatures` | keeps the caller's cosignatures |
 //! | `GET /events` | server-sent events: `data: <accord>/<channel> <size>` |
 //! | `GET /accords/<name>` | the accord as this member holds it |
+//! | `GET`, `POST /notices` | what members say between versions of an accord, see `notices.rs` |
 //! | `POST /add-checkpoint`, `GET /witnessed/<origin>` | see `audit/witness.rs` |
 //!
-//! INVARIANT (I2): a request can read own logs, leave cosignatures of what they say, and have the
-//! caller's own audit log witnessed; it can change nothing else. Who asks is the TLS key, looked up anew for every request. A member
+//! INVARIANT (I2): a request can read own logs, leave cosignatures of what they say, bring notices
+//! (which bind only the member that signed them), and have the caller's own audit log witnessed; it
+//! can change nothing else. Who asks is the TLS key, looked up anew for every request. A member
 //! outside a channel gets the same 404 as for a channel that does not exist.
 
 mod events;
@@ -45,6 +47,7 @@ use crate::limits::{
     HANDSHAKES_MAX, HEADER_SECS_MAX, MEMBER_CONNECTIONS_EACH_MAX, MEMBER_CONNECTIONS_MAX,
 };
 use crate::node::{Node, stopped};
+use crate::notices;
 use crate::problem::Fault;
 
 /// Full tiles never change, but only members may have them.
@@ -209,6 +212,13 @@ async fn route(
     if let Some(name) = path.strip_prefix("/accords/") {
         only(&request, &Method::GET)?;
         return accord(node, caller, name);
+    }
+    if path == notices::PATH {
+        return match *request.method() {
+            Method::GET => Ok(notices::given(node, caller)),
+            Method::POST => notices::taken(node, caller, request).await,
+            _ => Err(Fault::method()),
+        };
     }
     if path == "/add-checkpoint" {
         only(&request, &Method::POST)?;

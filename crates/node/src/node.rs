@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, RwLock as Steady, RwLockReadGuard, RwLockWriteGuard, br
 
 use crate::accords::{Accords, Channel, Offered, newly_shown, write_note};
 use crate::admin::types::AuditRecord;
-use crate::audit::Ledger;
+use crate::audit::{Allowance, Ledger};
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -67,6 +67,8 @@ pub struct Node {
     reads: Reads,
     ledger: Ledger,
     requests: Arc<Requests>,
+    /// How many notices of each member partners may still bring just now.
+    pub(crate) notices_left: std::sync::Mutex<Allowance>,
     pull_turns: Turns,
     pace: Pace,
     automation: AtomicBool,
@@ -131,6 +133,7 @@ impl Node {
             reads: Reads::default(),
             ledger,
             requests: Arc::default(),
+            notices_left: std::sync::Mutex::default(),
             pull_turns: Turns::default(),
             pace: Pace::default(),
             automation: AtomicBool::new(false),
@@ -377,12 +380,18 @@ impl Node {
         if let Some(held) = accords.get(name) {
             write_note(&self.config, name, &held.to_string());
         }
+        self.show_accords(accords);
+        Ok(())
+    }
+
+    /// Lets another state of the accords count, which is durable already. Only under the guard of
+    /// changes.
+    pub(crate) fn show_accords(&self, accords: Accords) {
         self.pins.replace(accords.pins(&self.config.code));
         *write(&self.collections) = listings(&accords, &self.config);
         *write(&self.accords) = Arc::new(accords);
         self.accords_changed
             .send_modify(|generation| *generation += 1);
-        Ok(())
     }
 
     /// The configuration.
@@ -571,11 +580,10 @@ fn listings(accords: &Accords, config: &Config) -> Arc<[Listing]> {
         &format!("{}: national", config.name),
         "This member's own objects, whether released or not.",
     )];
-    for channel in accords.channels(&config.code) {
-        let Some(in_force) = channel.in_force() else {
-            continue;
-        };
-        let accord = &channel.accord.accord().name;
+    // What came before members left a channel stays under it, so it stays in sight (without them).
+    for (accord, channel) in accords.agreed(&config.code) {
+        let in_force = accord.standing(&channel);
+        let accord = &accord.accord().name;
         let description = format!(
             "Shared under the accord {accord} among {}.",
             joined(in_force.members.iter())
@@ -583,7 +591,7 @@ fn listings(accords: &Accords, config: &Config) -> Arc<[Listing]> {
         listings.push(Listing::channel(
             accord,
             &channel.name,
-            &in_force.channel.title,
+            &channel.title,
             &description,
         ));
     }

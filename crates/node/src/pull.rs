@@ -24,7 +24,7 @@ use crate::accords::Channel;
 use crate::admin::types::{PullReport, PullRequest, PullResult};
 use crate::error::NodeError;
 use crate::keys::random;
-use crate::limits::{PULL_SECS_MAX, RETRY_SECS_MAX, RETRY_SECS_MIN};
+use crate::limits::{NOTICES_ASK_SECS_MIN, PULL_SECS_MAX, RETRY_SECS_MAX, RETRY_SECS_MIN};
 use crate::node::{Node, stopped};
 
 /// One partner as one accord names it, with the logs to pull from it.
@@ -179,6 +179,11 @@ fn start(node: &Arc<Node>, partner: Partner, tasks: &mut JoinSet<()>) {
             bell,
         ));
     }
+    tasks.spawn(ask_for_notices(
+        Arc::clone(node),
+        peer.clone(),
+        partner.member.code.clone(),
+    ));
     tasks.spawn(listen(
         Arc::clone(node),
         peer,
@@ -265,6 +270,15 @@ async fn listen(
     }
 }
 
+/// Asks one partner for notices for as long as the task lives.
+async fn ask_for_notices(node: Arc<Node>, peer: Peer, code: String) {
+    loop {
+        node.ask_for_notices(&peer, &code).await;
+        let pause = node.config().limits.poll_secs.max(NOTICES_ASK_SECS_MIN);
+        tokio::time::sleep(spread(Duration::from_secs(pause))).await;
+    }
+}
+
 fn heard(
     event: Result<Option<sync::events::Wake>, FetchError>,
     code: &str,
@@ -300,7 +314,11 @@ async fn once(
     let log = channel.log(code);
     let turn = node.pull_turns().of(&log);
     let _turn = turn.lock().await;
-    let pulled = pull(node, peer, channel, code).await;
+    let pulled = tokio::select! {
+        pulled = pull(node, peer, channel, code) => pulled,
+        // Not one more chunk than was verified by then.
+        () = apart(node, channel, code) => Err(PullError::NotInForce { log: log.clone() }),
+    };
     node.metrics().pulled(pulled.is_ok());
     match &pulled {
         Ok(_) => node.peers().succeeded(&log, node.now()),
@@ -311,6 +329,21 @@ async fn once(
         }
     }
     pulled
+}
+
+/// Ends when the channel is no longer in force between this member and `code`.
+async fn apart(node: &Node, channel: &Channel, code: &str) {
+    let mut changed = node.accords_changed();
+    loop {
+        let now = node.channel(&channel.full_name());
+        let together = now.is_some_and(|now| {
+            now.in_force()
+                .is_some_and(|in_force| in_force.members.contains(code))
+        });
+        if !together || changed.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn pull(

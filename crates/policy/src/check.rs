@@ -333,7 +333,8 @@ fn title(title: &str) -> Rule {
     Ok(())
 }
 
-fn hidden(c: char) -> bool {
+/// A character that people do not see, or that changes what they see.
+pub(crate) fn hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

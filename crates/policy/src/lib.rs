@@ -20,6 +20,7 @@ mod equivalence;
 mod error;
 mod fault;
 mod limits;
+mod notice;
 mod outgoing;
 mod release;
 mod set;
@@ -38,9 +39,10 @@ pub use fault::PolicyError;
 pub use limits::{
     ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, EQUIVALENCE_BYTES_MAX,
     EQUIVALENCES_MAX, GROUPS_MAX, HIDE_MINUTES_MAX, HIDE_PAD_BYTES_MAX, KINDS_MAX, MEMBERS_MAX,
-    NAME_CHARS_MAX, NOTE_BYTES_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, TITLE_CHARS_MAX,
-    URL_CHARS_MAX,
+    NAME_CHARS_MAX, NOTE_BYTES_MAX, NOTICE_BYTES_MAX, NOTICE_REASON_CHARS_MAX, PURPOSES_MAX,
+    RETENTION_DAYS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
+pub use notice::{Act, NOTICE_FORMAT, Notice, NoticeError, Notices, SignedNotice};
 pub use outgoing::{
     Change, DiffLine, EXTENSION_PADDING, Finding, FindingKind, LeakRules, Names, Profile, Profiles,
     RedactError, Redacted, RefState, Scrub, ScrubError, derived_id, diff, leaks, redact, rest_id,

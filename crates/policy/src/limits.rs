@@ -11,6 +11,12 @@ pub const ACCORD_BYTES_MAX: usize = 1 << 20;
 /// lines of keys that we do not know.
 pub const NOTE_BYTES_MAX: usize = ACCORD_BYTES_MAX + (64 << 10);
 
+/// LIMIT: bytes of a signed notice: names, a reason and one signature line are a quarter of it.
+pub const NOTICE_BYTES_MAX: usize = 8 << 10;
+
+/// LIMIT: characters of the reason in a notice: what fits in one sentence.
+pub const NOTICE_REASON_CHARS_MAX: usize = 300;
+
 /// LIMIT: members of one accord. Larger circles than any alliance of states needs, and small
 /// enough that checking all signatures takes a few milliseconds.
 pub const MEMBERS_MAX: usize = 128;
@@ -70,6 +76,8 @@ const _: () = assert!(CHANNELS_MAX * MEMBERS_MAX * 20 <= ACCORD_BYTES_MAX);
 const _: () = assert!(GROUPS_MAX * MEMBERS_MAX * 20 <= ACCORD_BYTES_MAX / 4);
 const _: () = assert!(NAME_CHARS_MAX == model::GROUP_PART_BYTES_MAX);
 const _: () = assert!(MEMBERS_MAX * 256 <= NOTE_BYTES_MAX - ACCORD_BYTES_MAX);
+// A reason may be all four-byte characters.
+const _: () = assert!(4 * NOTICE_REASON_CHARS_MAX + 4 * NAME_CHARS_MAX <= NOTICE_BYTES_MAX / 2);
 const _: () = assert!(NOTE_BYTES_MAX <= log::limits::NOTE_BYTES_MAX);
 const _: () = assert!(MEMBERS_MAX <= log::limits::NOTE_SIGNATURES_MAX);
 // An origin, `<domain>/<accord>/<channel>`, is a key name.

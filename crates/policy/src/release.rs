@@ -27,14 +27,14 @@ pub struct Subject<'a> {
     pub now: Timestamp,
 }
 
-/// A channel together with those who have ratified it.
+/// A channel together with those who take part in it: they have ratified it and are not away.
 #[derive(Clone, Debug)]
 pub struct InForce<'a> {
     /// The accord's name.
     pub accord: &'a str,
     /// What the accord says about the channel.
     pub channel: &'a Channel,
-    /// Members of the channel that have ratified the accord.
+    /// Members of the channel that have ratified the accord and are not away.
     pub members: BTreeSet<String>,
     /// Days that members keep what they receive; absent: no limit.
     pub retention_days: Option<u32>,
@@ -62,11 +62,11 @@ impl<'a> InForce<'a> {
 /// Why something stays out of a channel. Each variant names what would have to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Withheld {
-    /// Fewer than two members of the channel have ratified the accord.
+    /// Fewer than two members of the channel take part in it.
     NotInForce {
         /// The channel.
         channel: String,
-        /// Its members that have ratified.
+        /// Its members that have ratified and are not away.
         ratified: BTreeSet<String>,
     },
     /// The label does not release to some members of the channel: they are not in its
@@ -211,8 +211,8 @@ impl fmt::Display for Withheld {
         match self {
             Withheld::NotInForce { channel, ratified } => write!(
                 f,
-                "channel {channel} is not in force: {} of its members have ratified the accord \
-                 and it takes two",
+                "channel {channel} is not in force: {} of its members take part in it (they have \
+                 ratified the accord, and have not left or suspended it) and it takes two",
                 if ratified.is_empty() {
                     "none".to_owned()
                 } else {

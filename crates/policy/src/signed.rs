@@ -18,6 +18,7 @@ use model::Groups;
 use crate::accord::{Accord, Channel, Member};
 use crate::error::AccordError;
 use crate::limits::{ACCORD_BYTES_MAX, NOTE_BYTES_MAX};
+use crate::notice::{Absent, Notices};
 use crate::release::InForce;
 
 /// Where a text ends and ratifications begin. TOML has no line that begins so, outside a string
@@ -33,6 +34,8 @@ pub struct SignedAccord {
     lines: BTreeMap<String, SignatureLine>,
     /// The accord's groups by full name, resolved once.
     groups: Groups,
+    /// Who does not take part although the lines say so; no part of the note.
+    absent: Absent,
 }
 
 impl SignedAccord {
@@ -49,6 +52,7 @@ impl SignedAccord {
             accord,
             text,
             lines: BTreeMap::new(),
+            absent: Absent::default(),
         })
     }
 
@@ -63,6 +67,7 @@ impl SignedAccord {
             accord,
             text: text.to_owned(),
             lines: BTreeMap::new(),
+            absent: Absent::default(),
         })
     }
 
@@ -170,22 +175,48 @@ impl SignedAccord {
         Err(AccordError::NotSuccessor { why })
     }
 
-    /// The channel, if it is in force: at least two of its members have ratified.
+    /// The same accord with what its members have said since, and without those whom this member
+    /// excludes on its own. It replaces what was heeded before, and can only take members out of
+    /// what is in force, never bring one in.
+    pub fn heeding<'a>(
+        mut self,
+        notices: &Notices,
+        excluded: impl IntoIterator<Item = &'a String>,
+    ) -> SignedAccord {
+        self.absent = notices.absent(&self.accord);
+        self.absent.exclude(excluded);
+        self
+    }
+
+    /// The channel as its members agreed on it, whoever of them is away at present: what came
+    /// before they left stays under it. At least two of them have ratified.
+    pub fn channel_agreed(&self, name: &str) -> Option<InForce<'_>> {
+        let channel = self.accord.channel(name)?;
+        let agreed = self.among(channel, |_| true);
+        (agreed.members.len() >= 2).then_some(agreed)
+    }
+
+    /// The channel, if it is in force: at least two of its members have ratified and are not away.
     pub fn channel_in_force(&self, name: &str) -> Option<InForce<'_>> {
         let channel = self.accord.channel(name)?;
         let in_force = self.standing(channel);
         (in_force.members.len() >= 2).then_some(in_force)
     }
 
-    /// Who of the channel's members has ratified, in force or not: what an explanation needs.
+    /// Who of the channel's members takes part, in force or not: what an explanation needs.
     pub fn standing<'a>(&'a self, channel: &'a Channel) -> InForce<'a> {
+        self.among(channel, |code| !self.absent.is(code, &channel.name))
+    }
+
+    /// The channel among those of its members that have ratified and of whom `takes_part` is true.
+    fn among<'a>(&'a self, channel: &'a Channel, takes_part: impl Fn(&str) -> bool) -> InForce<'a> {
         InForce {
             accord: &self.accord.name,
             channel,
             members: channel
                 .members
                 .iter()
-                .filter(|code| self.lines.contains_key(*code))
+                .filter(|code| self.lines.contains_key(*code) && takes_part(code))
                 .cloned()
                 .collect(),
             retention_days: self.accord.retention_days(channel),

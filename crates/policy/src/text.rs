@@ -156,7 +156,7 @@ fn list(items: &BTreeSet<String>) -> String {
 }
 
 /// A TOML basic string.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -175,11 +175,11 @@ fn quoted(text: &str) -> String {
     out
 }
 
-fn hex(bytes: &[u8; 32]) -> String {
+pub(crate) fn hex(bytes: &[u8; 32]) -> String {
     model::Hash(*bytes).to_string()
 }
 
-fn unhex(text: &str, place: &str) -> Result<[u8; 32], AccordError> {
+pub(crate) fn unhex(text: &str, place: &str) -> Result<[u8; 32], AccordError> {
     let digits = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
     match text.parse::<model::Hash>() {
         Ok(hash) if text.bytes().all(digits) => Ok(hash.0),

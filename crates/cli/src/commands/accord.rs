@@ -1,5 +1,7 @@
 //! `kurultai accord`: what members agree on, from the draft to being in force.
 
+mod part;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -27,6 +29,16 @@ pub(crate) enum Accord {
     Verify(Check),
     /// Install an accord, or new signatures of one, in this node
     Install(Install),
+    /// Leave an accord: nothing more goes out or comes in under it, from now on
+    Leave(part::Whole),
+    /// Take part again in an accord that this member left
+    Return(part::Whole),
+    /// Suspend a channel for this member: it sends and takes nothing there
+    Suspend(part::Part),
+    /// Resume a channel that this member suspended
+    Resume(part::Part),
+    /// Take a member's signed notice that came by hand
+    Heed(part::Heed),
 }
 
 /// Prints this member's description.
@@ -95,6 +107,11 @@ impl Accord {
             Accord::Show(command) => command.run().await,
             Accord::Verify(command) => command.run().await,
             Accord::Install(command) => command.run().await,
+            Accord::Leave(command) => command.run("leave").await,
+            Accord::Return(command) => command.run("return").await,
+            Accord::Suspend(command) => command.run("suspend").await,
+            Accord::Resume(command) => command.run("resume").await,
+            Accord::Heed(command) => command.run().await,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod types;
 
+pub(crate) mod accords;
 pub(crate) mod approvals;
 mod feeds;
 pub(crate) mod objects;
@@ -23,24 +24,20 @@ use std::sync::Arc;
 use ::policy::Duty;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Extension, Query, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::{self, Caller, Scope, Source};
-use crate::error::NodeError;
 use crate::limits::{ADMIN_BODY_BYTES_MAX, POLICY_BODY_BYTES_MAX};
 use crate::node::Node;
 use crate::problem::Fault;
 use types::{
-    AccordReport, PullReport, PullRequest, ReleaseReport, ReleaseRequest, WithdrawReport,
-    WithdrawRequest,
+    PullReport, PullRequest, ReleaseReport, ReleaseRequest, WithdrawReport, WithdrawRequest,
 };
 
 type Shared = State<Arc<Node>>;
@@ -89,8 +86,7 @@ fn resources(node: Arc<Node>, door: Door) -> Router {
         .route("/policy/what-if", post(policy::what_if).layer(whole_sets()))
         .route("/withdraw", post(withdraw))
         .route("/pull", post(pull))
-        .route("/accords", get(accords).post(install))
-        .route("/accords/{name}", get(accord))
+        .merge(accords::routes())
         .merge(crate::audit::routes())
         .merge(feeds::routes())
         .route("/requests", get(requests::list).post(requests::ask))
@@ -258,74 +254,4 @@ async fn pull(
         json(&body)?
     };
     Ok(Json(crate::pull::now(&node, &request).await?))
-}
-
-async fn accords(
-    State(node): Shared,
-    Extension(caller): As,
-) -> Result<Json<Vec<types::AccordInfo>>, Fault> {
-    caller.require_one_of(&Duty::ALL)?;
-    let accords = node.accords();
-    Ok(Json(
-        accords
-            .all()
-            .map(|signed| types::AccordInfo::of(signed))
-            .collect(),
-    ))
-}
-
-async fn accord(
-    State(node): Shared,
-    Extension(caller): As,
-    Path(name): Path<String>,
-) -> Result<Response, Fault> {
-    caller.require_one_of(&Duty::ALL)?;
-    let accords = node.accords();
-    // The waiting version, if there is one, is what an operator has to sign.
-    let signed = accords
-        .all()
-        .filter(|signed| signed.accord().name == name)
-        .last();
-    let signed = signed.ok_or_else(|| NodeError::Unknown {
-        what: format!("accord {name:?}"),
-    })?;
-    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    Ok((kind, signed.to_string()).into_response())
-}
-
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Install {
-    ratify: bool,
-    who: String,
-}
-
-async fn install(
-    State(node): Shared,
-    Extension(caller): As,
-    wanted: Result<Query<Install>, QueryRejection>,
-    body: Bytes,
-) -> Result<Json<AccordReport>, Fault> {
-    caller.require(Duty::Operator)?;
-    let wanted = query(wanted)?;
-    let who = caller.recorded(&wanted.who);
-    let offered = match node.offer_accord(body.to_vec(), wanted.ratify, &who).await {
-        Ok(offered) => offered,
-        Err(error) => {
-            node.audit(vec![types::AuditRecord {
-                what: "refuse".into(),
-                who,
-                count: 1,
-                why: format!("installation of an accord: {error}"),
-                ..node.record()
-            }])
-            .await?;
-            return Err(error.into());
-        }
-    };
-    Ok(Json(AccordReport {
-        accord: types::AccordInfo::of(&offered.accord),
-        new_signatures: offered.new_signatures,
-        note: offered.accord.to_string(),
-    }))
 }

@@ -27,6 +27,7 @@
 //! socket without a header the caller is the operator's socket, which has all duties but approver.
 //! Every error is a [`Problem`] (RFC 9457) with content type `application/problem+json`.
 
+mod accords;
 mod audit;
 mod authority;
 mod feeds;
@@ -37,6 +38,9 @@ mod sharing;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use accords::{
+    AccordInfo, AccordReport, ChannelInfo, HeedReport, NoticeInfo, NoticeReport, NoticeRequest,
+};
 pub use audit::{
     AuditCheck, AuditExportPage, AuditLine, AuditPage, AuditQuery, AuditRecord, AuditStatus,
     WitnessInfo,
@@ -320,51 +324,6 @@ pub struct ObjectInfo {
     pub object: Option<serde_json::Value>,
 }
 
-/// One accord.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AccordInfo {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: u32,
-    /// SHA-256 of its text, in hex.
-    pub digest: String,
-    /// Codes of the members that ratified it.
-    pub ratified: Vec<String>,
-    /// Codes of the members that have not.
-    pub waiting: Vec<String>,
-    /// Its channels.
-    pub channels: Vec<ChannelInfo>,
-}
-
-/// One channel of an accord.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ChannelInfo {
-    /// Its name.
-    pub name: String,
-    /// Its title.
-    pub title: String,
-    /// The members that the accord names for it.
-    pub members: Vec<String>,
-    /// Those among whom it is in force; empty when it is not.
-    pub in_force: Vec<String>,
-    /// The highest TLP level allowed.
-    pub ceiling: String,
-    /// Whether it is for exercises.
-    pub exercise: bool,
-}
-
-/// The answer to `POST /accords`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AccordReport {
-    /// The accord as it now stands.
-    pub accord: AccordInfo,
-    /// Signatures that were new here.
-    pub new_signatures: usize,
-    /// The signed note as this node now holds it.
-    pub note: String,
-}
-
 /// `POST /pull`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -410,39 +369,4 @@ pub struct EvidenceInfo {
     pub reason: String,
     /// The evidence itself; `kurultai verify` checks it offline.
     pub text: String,
-}
-
-impl AccordInfo {
-    /// What there is to say about an accord.
-    pub fn of(signed: &policy::SignedAccord) -> AccordInfo {
-        let accord = signed.accord();
-        let ratified = signed.ratified();
-        AccordInfo {
-            name: accord.name.clone(),
-            version: accord.version,
-            digest: crate::keys::hex(&signed.digest()),
-            waiting: accord
-                .members
-                .iter()
-                .map(|member| member.code.clone())
-                .filter(|code| !ratified.contains(code))
-                .collect(),
-            channels: accord
-                .channels
-                .iter()
-                .map(|channel| ChannelInfo {
-                    name: channel.name.clone(),
-                    title: channel.title.clone(),
-                    members: channel.members.iter().cloned().collect(),
-                    in_force: signed
-                        .channel_in_force(&channel.name)
-                        .map(|in_force| in_force.members.into_iter().collect())
-                        .unwrap_or_default(),
-                    ceiling: channel.ceiling.to_string(),
-                    exercise: channel.exercise,
-                })
-                .collect(),
-            ratified: ratified.into_iter().collect(),
-        }
-    }
 }

@@ -41,13 +41,14 @@ const SETTING: &str = "witness/";
 /// whoever remembers the other history.
 const EVIDENCE: &str = "audit-evidence/";
 
-/// How many checkpoints each member may still have remembered just now: each costs a durable
-/// write of some kilobytes. Refused ones cost none.
+/// How much each member may still have remembered just now, checkpoints or notices: each costs a
+/// durable write of some kilobytes. Refused ones cost none.
 #[derive(Debug, Default)]
-pub(super) struct Allowance(BTreeMap<String, (u64, Timestamp)>);
+pub(crate) struct Allowance(BTreeMap<String, (u64, Timestamp)>);
 
 impl Allowance {
-    fn take(&mut self, code: &str, now: Timestamp) -> bool {
+    /// Whether this member may cause one more just now, which is then counted.
+    pub(crate) fn take(&mut self, code: &str, now: Timestamp) -> bool {
         let (left, since) = self
             .0
             .entry(code.to_owned())

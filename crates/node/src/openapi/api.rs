@@ -5,8 +5,9 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::{path_parameters, query_parameters};
+use crate::admin::accords::{By, Install};
 use crate::admin::types as t;
-use crate::admin::{Install, objects::AddQuery, requests::ThreadQuery, users::Force};
+use crate::admin::{objects::AddQuery, requests::ThreadQuery, users::Force};
 
 /// A shape by its type.
 type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -270,6 +271,22 @@ pub(super) fn paths(shapes: &mut SchemaGenerator, paths: &mut Map<String, Value>
         none,
         Body::None,
         Reply::Note,
+    );
+    at(
+        "post",
+        "/accords/{name}/notices",
+        "Leave an accord, return, suspend a channel or resume it, for this member",
+        none,
+        take::<t::NoticeRequest>(),
+        give::<t::NoticeReport>(),
+    );
+    at(
+        "post",
+        "/notices",
+        "Take a member's signed notice that came by hand",
+        query::<By>,
+        Body::Note,
+        give::<t::HeedReport>(),
     );
     at(
         "get",

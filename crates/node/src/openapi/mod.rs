@@ -110,6 +110,7 @@ mod tests {
         let mut routed = BTreeMap::new();
         for source in [
             include_str!("../admin/mod.rs"),
+            include_str!("../admin/accords.rs"),
             include_str!("../admin/feeds.rs"),
             include_str!("../audit/routes.rs"),
         ] {
