@@ -111,7 +111,7 @@ fn member(member: &Member) -> Result<(), AccordError> {
 }
 
 /// Whatever tells members apart must do so: codes even at a glance, and every key everywhere.
-fn distinct_members(members: &[Member]) -> Result<(), AccordError> {
+pub(crate) fn distinct_members(members: &[Member]) -> Result<(), AccordError> {
     let mut codes = BTreeMap::new();
     let mut others = BTreeSet::new();
     let mut keys = BTreeSet::new();
@@ -286,9 +286,9 @@ fn glance(code: &str) -> String {
         .collect()
 }
 
-type Rule = Result<(), &'static str>;
+pub(crate) type Rule = Result<(), &'static str>;
 
-fn code(code: &str) -> Rule {
+pub(crate) fn code(code: &str) -> Rule {
     let alphabet = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
     let letters = code.chars().filter(char::is_ascii_uppercase).count();
     if !(2..=16).contains(&code.len()) || !code.chars().all(alphabet) {
@@ -320,7 +320,7 @@ fn hyphens_inside(text: &str) -> bool {
 }
 
 /// Text for people: any script, but nothing invisible and nothing that reorders what is read.
-fn title(title: &str) -> Rule {
+pub(crate) fn title(title: &str) -> Rule {
     if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
         return Err("a text for people has 1 to 128 characters");
     }
@@ -341,7 +341,7 @@ pub(crate) fn hidden(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn domain(domain: &str) -> Rule {
+pub(crate) fn domain(domain: &str) -> Rule {
     let part = |part: &str| {
         (1..=63).contains(&part.len())
             && part

@@ -19,6 +19,7 @@ mod check;
 mod equivalence;
 mod error;
 mod fault;
+mod keys;
 mod limits;
 mod notice;
 mod outgoing;
@@ -36,11 +37,16 @@ pub use bounds::ReleaseMode;
 pub use equivalence::Equivalence;
 pub use error::AccordError;
 pub use fault::PolicyError;
+pub use keys::{
+    Fate, Former, KEYS_FORMAT, KeyRole, KeyStatement, KeysError, NodeKey, NodeKeys, SignedKeys,
+    Stand,
+};
 pub use limits::{
     ACCORD_BYTES_MAX, AHEAD_SECS_MAX, CHANNELS_MAX, DOMAIN_CHARS_MAX, EQUIVALENCE_BYTES_MAX,
-    EQUIVALENCES_MAX, GROUPS_MAX, HIDE_MINUTES_MAX, HIDE_PAD_BYTES_MAX, KINDS_MAX, MEMBERS_MAX,
-    NAME_CHARS_MAX, NOTE_BYTES_MAX, NOTICE_BYTES_MAX, NOTICE_REASON_CHARS_MAX, PURPOSES_MAX,
-    RETENTION_DAYS_MAX, TITLE_CHARS_MAX, URL_CHARS_MAX,
+    EQUIVALENCES_MAX, FORMER_KEYS_MAX, GROUPS_MAX, HIDE_MINUTES_MAX, HIDE_PAD_BYTES_MAX,
+    KEY_STATEMENT_BYTES_MAX, KINDS_MAX, MEMBERS_MAX, NAME_CHARS_MAX, NOTE_BYTES_MAX,
+    NOTICE_BYTES_MAX, NOTICE_REASON_CHARS_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, STANDS_MAX,
+    TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
 pub use notice::{Act, NOTICE_FORMAT, Notice, NoticeError, Notices, SignedNotice};
 pub use outgoing::{

@@ -28,6 +28,17 @@ pub const CHANNELS_MAX: usize = 256;
 /// LIMIT: groups of one accord; people choose among them when they write a label.
 pub const GROUPS_MAX: usize = 64;
 
+/// LIMIT: bytes of a key statement: the former keys, of which ML-DSA keys take about 2 KiB each, and
+/// one line or three for each own log.
+pub const KEY_STATEMENT_BYTES_MAX: usize = 192 << 10;
+
+/// LIMIT: former keys that a statement lists. Yearly exchange of all four fills it in eight years;
+/// the oldest retired ones are left out then.
+pub const FORMER_KEYS_MAX: usize = 32;
+
+/// LIMIT: logs whose standing a statement gives: every channel of one accord, or of several.
+pub const STANDS_MAX: usize = CHANNELS_MAX;
+
 /// LIMIT: minutes of rounding and of the release window of a channel that hides the source. After
 /// a week, news is no news.
 pub const HIDE_MINUTES_MAX: u32 = 10_080;
@@ -84,3 +95,4 @@ const _: () = assert!(MEMBERS_MAX <= log::limits::NOTE_SIGNATURES_MAX);
 const _: () =
     assert!(DOMAIN_CHARS_MAX + 2 * (NAME_CHARS_MAX + 1) <= log::limits::KEY_NAME_BYTES_MAX);
 const _: () = assert!(DOMAIN_CHARS_MAX + 8 + 6 <= URL_CHARS_MAX);
+const _: () = assert!(FORMER_KEYS_MAX * 2_300 + STANDS_MAX * 400 <= KEY_STATEMENT_BYTES_MAX);

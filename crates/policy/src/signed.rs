@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use log::LogKeys;
 use log::note::{KeyKind, Note, NoteError, SignatureLine, SigningKey, VerifierKey};
@@ -17,6 +18,7 @@ use model::Groups;
 
 use crate::accord::{Accord, Channel, Member};
 use crate::error::AccordError;
+use crate::keys::{Former, NodeKey, SignedKeys, Stand};
 use crate::limits::{ACCORD_BYTES_MAX, NOTE_BYTES_MAX};
 use crate::notice::{Absent, Notices};
 use crate::release::InForce;
@@ -36,6 +38,10 @@ pub struct SignedAccord {
     groups: Groups,
     /// Who does not take part although the lines say so; no part of the note.
     absent: Absent,
+    /// The members' entries as the text has them, where a key statement stands in their place.
+    written: Vec<Member>,
+    /// The statements that count here, by member.
+    keys: BTreeMap<String, Arc<SignedKeys>>,
 }
 
 impl SignedAccord {
@@ -53,6 +59,8 @@ impl SignedAccord {
             text,
             lines: BTreeMap::new(),
             absent: Absent::default(),
+            written: Vec::new(),
+            keys: BTreeMap::new(),
         })
     }
 
@@ -68,6 +76,8 @@ impl SignedAccord {
             text: text.to_owned(),
             lines: BTreeMap::new(),
             absent: Absent::default(),
+            written: Vec::new(),
+            keys: BTreeMap::new(),
         })
     }
 
@@ -136,7 +146,56 @@ impl SignedAccord {
         Ok(self.lines.len() - before)
     }
 
-    /// What the accord says.
+    /// The same accord with its members' node keys as these statements give them. Statements of
+    /// others than its members change nothing, nor does one that would give a member a key that is
+    /// another's. Text, digest and ratifications stay: root keys do not change.
+    pub fn with_keys<'k>(
+        &self,
+        statements: impl IntoIterator<Item = &'k Arc<SignedKeys>>,
+    ) -> SignedAccord {
+        let mut same = self.clone();
+        if !same.written.is_empty() {
+            same.accord.members = std::mem::take(&mut same.written);
+        }
+        same.keys.clear();
+        let written = same.accord.members.clone();
+        for keys in statements {
+            let code = &keys.statement().member;
+            let known = same.keys.get(code).map(Arc::as_ref);
+            let Some(at) = written.iter().position(|member| member.code == *code) else {
+                continue;
+            };
+            let Some(entry) = keys
+                .applied(&written[at])
+                .filter(|_| keys.supersedes(known))
+            else {
+                continue;
+            };
+            let mut members = same.accord.members.clone();
+            members[at] = entry;
+            if crate::check::distinct_members(&members).is_ok() {
+                same.accord.members = members;
+                same.keys.insert(code.clone(), Arc::clone(keys));
+            }
+        }
+        if !same.keys.is_empty() {
+            same.written = written;
+        }
+        same
+    }
+
+    /// What a member has stated about its node keys, if that counts here.
+    pub fn keys_of(&self, code: &str) -> Option<&Arc<SignedKeys>> {
+        self.keys.get(code)
+    }
+
+    /// A member's entry as the text has it, whatever its keys are now.
+    pub fn written(&self, code: &str) -> Option<&Member> {
+        let written = self.written.iter().find(|member| member.code == code);
+        written.or_else(|| self.accord.member(code))
+    }
+
+    /// What the accord says, with the node keys of today.
     pub fn accord(&self) -> &Accord {
         &self.accord
     }
@@ -246,6 +305,37 @@ impl SignedAccord {
             },
             origin,
         })
+    }
+
+    /// The former key of a member that signed a checkpoint note of its log for a channel, if none of
+    /// today has: what became of it tells why the note is not believed.
+    pub fn former_signer(&self, member: &str, channel: &str, note: &Note) -> Option<&Former> {
+        let origin = self.log_origin(self.accord.member(member)?, channel);
+        let keys = self.keys.get(member)?;
+        keys.statement().former.iter().find(|former| {
+            let NodeKey::Signs(_, key) = &former.key else {
+                return false;
+            };
+            !key.kind().is_cosignature()
+                && key
+                    .renamed(&origin)
+                    .is_ok_and(|key| note.verified_by(&key).is_ok())
+        })
+    }
+
+    /// Up to where the history of a member's log for a channel stands although a key that signed it
+    /// is in other hands: the former key that signed `note`, if it was revoked, with that size and
+    /// root (nothing, if the member's statement knows of no such log).
+    pub fn revoked_signer(
+        &self,
+        member: &str,
+        channel: &str,
+        note: &Note,
+    ) -> Option<(&Former, Option<&Stand>)> {
+        let former = self.former_signer(member, channel, note)?;
+        let origin = self.log_origin(self.accord.member(member)?, channel);
+        let stand = self.keys.get(member)?.statement().stand(&origin);
+        former.is_revoked().then_some((former, stand))
     }
 
     /// Keeps a line if it is a ratification that we do not have yet.

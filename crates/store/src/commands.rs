@@ -37,7 +37,7 @@ fn put(
 
 impl Writer {
     /// Positions for `count` things, in order.
-    fn positions(&self, work: &mut Work<'_>, count: usize) -> Seq {
+    pub(crate) fn positions(&self, work: &mut Work<'_>, count: usize) -> Seq {
         let first = (self.clock)().max(work.last + 1);
         work.last = first + count.max(1) as Seq - 1;
         first
@@ -105,6 +105,13 @@ impl Writer {
                 work.refused(&log, at, &reason, evidence.as_bytes());
                 Ok(Reply::Done)
             }
+            Command::Resign { log, signer } => self.resign(work, frames, &log, &signer),
+            Command::Restart {
+                log,
+                from,
+                reason,
+                evidence,
+            } => self.restart(work, frames, &log, from, (&reason, &evidence)),
             Command::Put { key, value } => put(work, frames, key, value),
             Command::PutAll { settings } => {
                 work.halfway = true;

@@ -84,6 +84,19 @@ pub(crate) enum Header {
     },
     /// A log is refused from here on. Data: the evidence.
     Refused { log: Name, at: Seq, reason: String },
+    /// An own log's checkpoint, signed anew.
+    Resigned {
+        log: Name,
+        size: u64,
+        checkpoint: String,
+    },
+    /// The copy of a partner's log begins anew. Data: the evidence.
+    Restarted {
+        log: Name,
+        from: u64,
+        at: Seq,
+        reason: String,
+    },
     /// Something kept as evidence that stops nothing. Data: the content.
     Kept {
         log: Option<Name>,

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use log::tile::TilePath;
 use model::{Hash, Id, Label, Timestamp};
 
+mod anew;
 mod blobs;
 mod commands;
 mod error;

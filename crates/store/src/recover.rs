@@ -138,8 +138,11 @@ fn roll_forward(writer: &mut Writer, applied: Position) -> Result<(), StoreError
         let mut waiting: Vec<Frame> = Vec::new();
         journal::replay(&*shared.blobs, from, |frame| {
             // An own log's finished body bundle is read through the index, so what it refers to
-            // must be applied first.
-            if matches!(frame.header, Header::Appended { .. }) || waiting.len() >= REPLAY_FRAMES_MAX
+            // must be applied first; so must what a log brought that begins anew.
+            if matches!(
+                frame.header,
+                Header::Appended { .. } | Header::Restarted { .. }
+            ) || waiting.len() >= REPLAY_FRAMES_MAX
             {
                 apply(writer, &mut waiting)?;
             }

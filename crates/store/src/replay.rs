@@ -148,6 +148,26 @@ impl Work<'_> {
                 self.refused(&name, *at, reason, &frame.data);
                 Ok(())
             }
+            Header::Resigned {
+                log,
+                size,
+                checkpoint,
+            } => {
+                let name = LogName::from_parts(log);
+                self.log(&name, cache, true)?;
+                self.resigned(&name, *size, checkpoint);
+                Ok(())
+            }
+            Header::Restarted {
+                log,
+                from,
+                at,
+                reason,
+            } => {
+                let name = LogName::from_parts(log);
+                self.log(&name, cache, false)?;
+                self.restarted(&name, *from, *at, reason, &frame.data)
+            }
             Header::Kept { log, at, reason } => {
                 self.kept(
                     log.as_ref().map(LogName::from_parts),

@@ -145,6 +145,28 @@ pub enum Command {
         /// The evidence as `log::Evidence` prints it, or the refused bytes' description.
         evidence: String,
     },
+    /// Sign the newest checkpoint of an own log again, with another key: the same size, the same
+    /// root. A log that is not there or empty has none. Answer: [`Reply::Done`].
+    Resign {
+        /// The own log.
+        log: LogName,
+        /// Signs the checkpoint.
+        signer: Signer,
+    },
+    /// Throw away the copy of a partner's log, for it was signed by a key that is in other hands,
+    /// and begin it anew (the one exception to I3, by the word of the origin's root key). What it
+    /// brought is hidden, what it had refused for is forgotten, `evidence` is kept. Answer:
+    /// [`Reply::Done`].
+    Restart {
+        /// The partner's log.
+        log: LogName,
+        /// The size that is thrown away; another one is refused.
+        from: u64,
+        /// Why, in one sentence.
+        reason: String,
+        /// The checkpoint that is believed no more.
+        evidence: String,
+    },
     /// Set or, with `None`, remove a setting. Answer: [`Reply::Done`].
     Put {
         /// The setting's key, such as `user/anna`.

@@ -31,6 +31,8 @@ pub(crate) struct Work<'a> {
     /// Own bundles that hold a body which is withdrawn now.
     pub(crate) blanked: Vec<(LogName, u64)>,
     pub(crate) last: Seq,
+    /// Own logs whose checkpoint changed although their size did not.
+    pub(crate) resigned: Vec<LogName>,
     /// Whether a command is between its first effect on this work and its last.
     pub(crate) halfway: bool,
 }
@@ -45,6 +47,7 @@ impl<'a> Work<'a> {
             events: Vec::new(),
             blanked: Vec::new(),
             last,
+            resigned: Vec::new(),
             halfway: false,
         }
     }
@@ -364,6 +367,42 @@ impl<'a> Work<'a> {
         });
         self.kept(Some(name.clone()), at, reason, evidence);
         self.event(Event::Refused(name.clone()));
+    }
+
+    /// The checkpoint of an own log, signed anew.
+    pub(crate) fn resigned(&mut self, name: &LogName, size: u64, checkpoint: &str) {
+        self.head(name, size, checkpoint, None);
+        self.resigned.push(name.clone());
+    }
+
+    /// A partner's log begins anew: what it brought so far is hidden.
+    pub(crate) fn restarted(
+        &mut self,
+        name: &LogName,
+        from: u64,
+        at: Seq,
+        reason: &str,
+        evidence: &[u8],
+    ) -> Result<(), StoreError> {
+        let collection = name.collection();
+        let brought = self.shared.index.brought_by(name)?;
+        self.plan.prefetch(brought.iter().map(|(key, _)| key))?;
+        for (key, hash) in &brought {
+            self.plan.hide(&collection, key, hash, Some(name))?;
+        }
+        // Nothing that follows in this group may take the old size for the one on disk.
+        self.logs.insert(name.clone(), (0, LogState::new(false)));
+        self.plan.rows.push(Row::Restart {
+            log: name.clone(),
+            from,
+        });
+        self.kept(Some(name.clone()), at, reason, evidence);
+        self.event(Event::Changed(collection));
+        self.event(Event::Head {
+            log: name.clone(),
+            size: 0,
+        });
+        Ok(())
     }
 
     pub(crate) fn kept(&mut self, log: Option<LogName>, at: Seq, reason: &str, content: &[u8]) {

@@ -172,7 +172,7 @@ impl Writer {
         }
         let mut notes = Vec::new();
         for (name, (before, state)) in work.logs {
-            if state.tree.size() != before {
+            if state.tree.size() != before || work.resigned.contains(&name) {
                 let key = format!("{}/checkpoint", log_folder(&name));
                 notes.push((key, state.checkpoint.clone().into_bytes()));
             }

@@ -43,6 +43,22 @@ pub enum PullError {
         /// `log::Evidence` as text, or the two notes where a proof could not be had.
         evidence: String,
     },
+    /// The checkpoint is signed by a key that its member has exchanged or revoked.
+    FormerKey {
+        /// The log.
+        log: LogName,
+        /// What became of the key.
+        why: String,
+    },
+    /// What was held of the log was signed by a key that its member has revoked and goes beyond, or
+    /// does not fit, the member's own history. The copy was thrown away, the checkpoint is kept as
+    /// evidence, and the next pull begins anew.
+    Restarted {
+        /// The log.
+        log: LogName,
+        /// What was found.
+        reason: String,
+    },
     /// A resource was not had.
     Fetch {
         /// Its path within the log.
@@ -128,6 +144,16 @@ impl fmt::Display for PullError {
                 f,
                 "{log} is refused from now on: {reason}; the evidence is kept, show it to the other \
                  members"
+            ),
+            PullError::FormerKey { log, why } => write!(
+                f,
+                "the checkpoint of {log} is signed by {why}; nothing signed so is believed, and if \
+                 its origin sent it, it must begin to sign with its present key"
+            ),
+            PullError::Restarted { log, reason } => write!(
+                f,
+                "{log} begins anew: {reason}; what it had brought is hidden until its origin has \
+                 shown it again"
             ),
             PullError::Fetch { path, error } => write!(f, "{path}: {error}"),
             PullError::Checkpoint(error) => write!(f, "{error}"),

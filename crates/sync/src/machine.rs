@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::note::SigningKey;
-use log::{Checkpoint, LogKeys, Note};
+use log::{Checkpoint, CheckpointError, LogKeys, Note};
 use model::Timestamp;
 use policy::{InForce, SignedAccord};
 use store::{LogName, Store};
@@ -139,6 +139,36 @@ impl View {
         &self.keys
     }
 
+    /// Whether a checkpoint that is held was signed by a key that its origin has revoked: what became
+    /// of the key, and the size and root that the origin stands by, if it says so.
+    fn revoked(&self, note: &str) -> Option<(String, Option<(u64, log::Hash)>)> {
+        let note = Note::parse(note.as_bytes()).ok()?;
+        let (former, stand) =
+            self.accord
+                .revoked_signer(&self.log.origin, &self.log.channel, &note)?;
+        Some((
+            former.to_string(),
+            stand.map(|stand| (stand.size, stand.root)),
+        ))
+    }
+
+    /// Why a checkpoint is not believed: a former key is named as what it is.
+    fn explain(&self, error: CheckpointError, bytes: &[u8]) -> PullError {
+        let (origin, channel) = (&self.log.origin, &self.log.channel);
+        let note = Note::parse(bytes).ok();
+        let former = note.and_then(|note| {
+            let former = self.accord.former_signer(origin, channel, &note)?;
+            Some(former.to_string())
+        });
+        match former {
+            Some(why) => PullError::FormerKey {
+                log: self.log.clone(),
+                why,
+            },
+            None => PullError::Checkpoint(error),
+        }
+    }
+
     fn channel(&self) -> InForce<'_> {
         self.accord
             .channel_in_force(&self.log.channel)
@@ -182,7 +212,8 @@ pub async fn pull_into<S: Source>(
         .await
         .map_err(PullError::fetch("checkpoint"))?;
     progress.bytes.proofs += bytes.len() as u64;
-    let (checkpoint, note) = Checkpoint::open(&bytes, &view.keys)?;
+    let (checkpoint, note) =
+        Checkpoint::open(&bytes, &view.keys).map_err(|error| view.explain(error, &bytes))?;
     let target = Target::new(checkpoint, note, view);
 
     judge::against_held(store, view, &held, &target).await?;

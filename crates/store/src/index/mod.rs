@@ -127,6 +127,8 @@ pub(crate) enum Row {
         checkpoint_size: u64,
         own: bool,
     },
+    /// Begin the copy of a partner's log anew. Fails as a whole if the held size is not `from`.
+    Restart { log: LogName, from: u64 },
     /// Remember where the object of an own log's entry is, for its body bundle.
     Entry {
         log: LogName,
@@ -202,6 +204,8 @@ pub(crate) trait Index: Send + Sync {
     fn gone(&self, object: Seq) -> Result<Option<LogName>, StoreError>;
     /// What a log has brought of these objects and not taken back, whether it is shown or stands by.
     fn brought(&self, log: &LogName, ids: &[Id]) -> Result<Vec<Record>, StoreError>;
+    /// All that a log has brought and not taken back, whether it is shown or stands by.
+    fn brought_by(&self, log: &LogName) -> Result<Vec<(Key, Hash)>, StoreError>;
     /// What partners' logs ever brought of those of these objects that the nation has, too.
     fn heard(&self, ids: &[Id]) -> Result<Vec<Heard>, StoreError>;
     /// What partners' logs ever brought of an object, whether the nation has it or not.

@@ -250,6 +250,10 @@ impl Index for SqliteIndex {
         self.read(|reader| reader.brought(log, ids))
     }
 
+    fn brought_by(&self, log: &LogName) -> Result<Vec<(Key, model::Hash)>, StoreError> {
+        self.read(|reader| reader.brought_by(log))
+    }
+
     fn heard(&self, ids: &[Id]) -> Result<Vec<Heard>, StoreError> {
         self.read(|reader| reader.heard(ids))
     }

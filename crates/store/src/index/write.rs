@@ -167,6 +167,17 @@ impl Writer {
                     .prepare_cached("DELETE FROM cosignature WHERE log = ?1 AND size < ?2")?
                     .execute(params![id, (*checkpoint_size).min(*size) as i64])?;
             }
+            Row::Restart { log, from } => {
+                let id = self.log(log)?;
+                let empty = log::merkle::empty_root();
+                let restarted = self
+                    .db
+                    .prepare_cached("UPDATE log SET size = 0, root = ?3, checkpoint = '', checkpoint_size = 0, refused = NULL WHERE id = ?1 AND size = ?2 AND own = 0")?
+                    .execute(params![id, *from as i64, empty.0])?;
+                if restarted != 1 {
+                    return Err(StoreError::NotOwn { log: log.clone() });
+                }
+            }
             Row::Entry { log, index, object } => {
                 let log = self.log(log)?;
                 self.db

@@ -71,9 +71,58 @@ impl Held {
 
 /// Reads what the store holds of the log.
 pub(super) async fn held(store: &Store, view: &View) -> Result<Held, PullError> {
+    let store_of = store;
     let (store, log) = (store.clone(), view.log.clone());
     let head = blocking(move || store.head(&log)).await??;
+    match &head {
+        Some(head) if !head.own => within_stand(store_of, view, head).await?,
+        _ => {}
+    }
     Held::of(head, view)
+}
+
+/// Throws away a copy that a revoked key has vouched for beyond the history that its member stands
+/// by, before anything is asked of anybody: it must not wait for the member to be reached.
+async fn within_stand(store: &Store, view: &View, head: &Head) -> Result<(), PullError> {
+    let Some((why, stand)) = view.revoked(&head.checkpoint) else {
+        return Ok(());
+    };
+    let most = head.size.max(head.checkpoint_size);
+    let (size, root) = stand.unwrap_or((0, log::merkle::empty_root()));
+    let found = if head.refused.is_some() {
+        format!("it was refused for what {why} signed")
+    } else if most > size {
+        format!("{why} signed {most} entries of it, of which its origin stands by {size}")
+    } else if head.size == size && head.root != root {
+        format!("{why} signed other entries of it than its origin stands by")
+    } else {
+        return Ok(());
+    };
+    Err(restart(store, view, head.size, found, head.checkpoint.clone()).await)
+}
+
+/// Begins the copy of a log anew, which only its origin's root key can bring about.
+async fn restart(
+    store: &Store,
+    view: &View,
+    from: u64,
+    reason: String,
+    evidence: String,
+) -> PullError {
+    tracing::error!(log = %view.log, %reason, "a log begins anew");
+    let command = Command::Restart {
+        log: view.log.clone(),
+        from,
+        reason: reason.clone(),
+        evidence,
+    };
+    match super::keep::submit(store, command).await {
+        Ok(_) => PullError::Restarted {
+            log: view.log.clone(),
+            reason,
+        },
+        Err(error) => error,
+    }
 }
 
 /// Compares sizes and roots, as far as that needs nothing from the peer.
@@ -90,12 +139,12 @@ pub(super) async fn against_held(
     if new == old && target.checkpoint.root() != signed.root() {
         let reason = format!("it signed two different states of {new} entries");
         let proof = Evidence::same_size(&view.keys, note.as_bytes(), target.signed.as_bytes());
-        return Err(refuse(store, view, reason, note, target, proof.ok()).await);
+        return Err(refuse(store, view, reason, note, target, proof.ok(), held.size).await);
     }
     if new < old {
         let reason = format!("it showed {old} entries before and shows {new} now");
         let proof = rewritten(store, view, held, target).await?;
-        return Err(refuse(store, view, reason, note, target, proof).await);
+        return Err(refuse(store, view, reason, note, target, proof, held.size).await);
     }
     Ok(())
 }
@@ -152,7 +201,7 @@ pub(super) async fn consistent<S: Source>(
                 root_at_old,
                 proof,
             );
-            return Err(refuse(store, view, reason, note, target, evidence.ok()).await);
+            return Err(refuse(store, view, reason, note, target, evidence.ok(), held.size).await);
         }
     }
     if known(tiles.root_at(held.size), size)? != held.root {
@@ -229,7 +278,13 @@ async fn refuse(
     note: &str,
     target: &Target,
     proof: Option<Evidence>,
+    held: u64,
 ) -> PullError {
+    // Two histories, but one of them by a key in other hands: no fault of the origin's.
+    if let Some((why, _)) = view.revoked(note) {
+        let reason = format!("{why} signed what its origin's log does not continue");
+        return restart(store, view, held, reason, note.to_owned()).await;
+    }
     let evidence = match proof {
         Some(proof) => proof.to_text(),
         None => format!(

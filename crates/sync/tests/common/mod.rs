@@ -502,6 +502,15 @@ impl Receiver {
         state
     }
 
+    /// The same node after its index was made anew from the journal.
+    pub fn rebuilt(self) -> Receiver {
+        let Receiver { store, view, _dir } = self;
+        drop(store);
+        store::rebuild(_dir.path(), Options::new(micros())).expect("rebuilt");
+        let store = Store::open(_dir.path(), Options::new(micros())).expect("opened again");
+        Receiver { store, view, _dir }
+    }
+
     pub fn national(&self) -> u64 {
         self.store
             .count(&Collection::National)
