@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use model::{Hash, Id, Label, Object, Timestamp, Tlp};
 
+use crate::labels::AT_LEAST;
+
 /// A position in this node's own order: microseconds since 1970, strictly increasing over all that
 /// the node ever accepts. It is TAXII's `date_added` as it stands.
 pub type Seq = i64;
@@ -330,6 +332,28 @@ pub struct Record {
     pub marks: Arc<str>,
     /// Whether it is about a person (`model::about_person`), apart from what it refers to.
     pub about_person: bool,
+}
+
+impl Record {
+    /// The assigned label alone, without what says that objects can only make it stricter.
+    pub fn assigned_label(&self) -> &str {
+        self.assigned
+            .strip_prefix(AT_LEAST)
+            .unwrap_or(&self.assigned)
+    }
+
+    /// The same record as if this label had been assigned, in the same way.
+    #[must_use]
+    pub fn relabelled(&self, label: &str) -> Record {
+        let at_least = self.assigned.starts_with(AT_LEAST);
+        Record {
+            assigned: match at_least {
+                true => format!("{AT_LEAST}{label}").into(),
+                false => label.into(),
+            },
+            ..self.clone()
+        }
+    }
 }
 
 /// What a partner's log said about an object that the nation has, too.

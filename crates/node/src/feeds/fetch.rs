@@ -7,11 +7,9 @@
 
 use std::fmt;
 use std::io::Read;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine;
@@ -23,12 +21,12 @@ use hyper::{Method, Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
+use super::address::{self, Resolver};
 use super::limits::{
     ANSWER_SECS_MAX, CONNECT_SECS_MAX, IDLE_SECS_MAX, REDIRECTS_MAX, RETRY_AFTER_SECS_MAX,
     SAID_BYTES_MAX, SMALL_BYTES_MAX,
@@ -167,7 +165,7 @@ impl Client {
             .map_err(|error| wrong(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut http = HttpConnector::new_with_resolver(Resolver { local });
+        let mut http = HttpConnector::new_with_resolver(Resolver::new(local));
         http.enforce_http(false);
         http.set_connect_timeout(Some(Duration::from_secs(CONNECT_SECS_MAX)));
         let connector = HttpsConnectorBuilder::new()
@@ -389,73 +387,14 @@ pub(super) fn allowed(url: &Url, local: bool) -> Result<(), String> {
         Some(Host::Domain(name)) => {
             let own = name == "localhost" || name.ends_with(".localhost");
             return match own && !local {
-                true => Err(own_machine(name)),
+                true => Err(address::Forbidden::Own.of(name)),
                 false => Ok(()),
             };
         }
         Some(Host::Ipv4(address)) => IpAddr::V4(address),
         Some(Host::Ipv6(address)) => IpAddr::V6(address),
     };
-    if is_own(address) && !local {
-        return Err(own_machine(&address.to_string()));
-    }
-    Ok(())
-}
-
-fn own_machine(what: &str) -> String {
-    format!(
-        "{} is this machine or its link, which feeds do not speak to; set feeds.local = true if that is meant",
-        said(what)
-    )
-}
-
-/// Addresses that only this machine or its link can reach.
-fn is_own(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            v4.is_loopback() || v4.is_unspecified() || v4.is_link_local() || v4.is_broadcast()
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_own(IpAddr::V4(v4)),
-            None => v6.is_loopback() || v6.is_unspecified() || v6.is_unicast_link_local(),
-        },
-    }
-}
-
-/// Looks names up and leaves out what may not be spoken to.
-#[derive(Clone)]
-struct Resolver {
-    local: bool,
-}
-
-impl tower::Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = std::io::Error;
-    type Future =
-        Pin<Box<dyn Future<Output = Result<Self::Response, std::io::Error>> + Send + 'static>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let local = self.local;
-        Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let (own, outside): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|at| is_own(at.ip()));
-            if outside.is_empty() && !own.is_empty() && !local {
-                return Err(std::io::Error::other(own_machine(name.as_str())));
-            }
-            let all = if local {
-                [outside, own].concat()
-            } else {
-                outside
-            };
-            Ok(all.into_iter())
-        })
-    }
+    address::allowed(address, local).map_err(|why| why.of(&address.to_string()))
 }
 
 /// What a server says about its refusal: the title and description of a TAXII error, if it is one.
@@ -548,7 +487,7 @@ mod tests {
             "https://[::1]/",
             "https://[::ffff:127.0.0.1]/",
             "http://0.0.0.0/",
-            "http://169.254.169.254/latest",
+            "http://169.254.1.1/",
             "http://[fe80::1]/",
             "http://localhost:8441/",
             "http://x.localhost/",

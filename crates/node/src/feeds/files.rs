@@ -2,10 +2,10 @@
 //!
 //! A file that is still being written is left until it has not changed for a moment; one that is
 //! broken fails the run, is quarantined once and tried again, and does not keep others from being
-//! read. What was read is remembered by name, length, time and hash.
+//! read. What was read is remembered by name, length, time and hash. Links in a folder are not
+//! followed, and what is no plain file is not opened for long (see `open`); both are said.
 
-use std::fs;
-use std::io::Read;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use super::limits::{FILE_BYTES_MAX, FOLDER_FILES_MAX, SETTLED_SECS};
 use super::mapping::Mapping;
 use super::run::Run;
 use super::state::{Failure, FileMark};
-use super::{pull, said, spec, table};
+use super::{open, pull, said, spec, table};
 use crate::node::blocking;
 
 /// Endings of files that a folder's feed reads.
@@ -24,9 +24,29 @@ const ENDINGS: [&str; 4] = [".json", ".json.gz", ".json.zst", ".stix"];
 /// A file as it lies there.
 struct Found {
     name: String,
+    /// Without any link in its folders.
     path: PathBuf,
+    seen: Seen,
+}
+
+/// By what a file is known to be as it was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
     length: u64,
+    /// Nanoseconds since 1970.
     changed: i64,
+}
+
+impl From<&Metadata> for Seen {
+    fn from(meta: &Metadata) -> Seen {
+        Seen {
+            length: meta.len(),
+            changed: meta
+                .mtime()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(meta.mtime_nsec()),
+        }
+    }
 }
 
 impl Run<'_> {
@@ -36,8 +56,7 @@ impl Run<'_> {
     /// When nothing can be read, or some files cannot; the others count.
     pub(super) async fn pull_files(&mut self, path: &Path) -> Result<(), Failure> {
         let _alone = self.whole_file().await?;
-        spec::readable(self.node, path)?;
-        let root = path.to_owned();
+        let root = spec::readable(self.node, path)?;
         let found = blocking(move || list(&root)).await.map_err(Failure::of)?;
         let names: Vec<String> = found.iter().map(|file| file.name.clone()).collect();
         self.state
@@ -85,13 +104,13 @@ impl Run<'_> {
     /// What failed.
     pub(super) async fn pull_table(&mut self, path: &Path, mapping: &str) -> Result<(), Failure> {
         let _alone = self.whole_file().await?;
-        spec::readable(self.node, path)?;
+        let path = spec::readable(self.node, path)?;
         let mapping = Mapping::parse(mapping).map_err(Failure::of)?;
         if mapping.valid_days.is_some() {
             // What is still listed must be renewed though the table has not changed.
             self.state.cursor.files.clear();
         }
-        let file = found(path.to_owned()).map_err(Failure::of)?;
+        let file = found(path).map_err(Failure::of)?;
         let Some((bytes, mark)) = self.fresh(&file).await.map_err(Failure::of)? else {
             return Ok(());
         };
@@ -105,25 +124,33 @@ impl Run<'_> {
     /// The bytes of a file that has changed and is no longer being written.
     async fn fresh(&mut self, file: &Found) -> Result<Option<(Vec<u8>, FileMark)>, String> {
         let held = self.state.cursor.files.get(&file.name);
-        if held.is_some_and(|held| held.length == file.length && held.changed == file.changed) {
+        let Seen { length, changed } = file.seen;
+        if held.is_some_and(|held| held.length == length && held.changed == changed) {
             return Ok(None);
         }
         let now = self.node.clock().micros();
-        let age = now.saturating_sub(file.changed / 1_000);
+        let age = now.saturating_sub(changed / 1_000);
         if (0..SETTLED_SECS * 1_000_000).contains(&age) {
             self.again_soon = true;
             return Ok(None);
         }
-        let (path, name) = (file.path.clone(), file.path.clone());
-        let bytes = blocking(move || read(&path)).await?;
-        let after = found(name)?;
-        if after.length != file.length || after.changed != file.changed {
+        let (path, seen) = (file.path.clone(), file.seen);
+        let read = blocking(move || {
+            let file = open::plain(&path).map_err(|why| why.to_string())?;
+            // It was replaced since it was listed, or is being written.
+            if Seen::from(&file.meta) != seen {
+                return Ok(None);
+            }
+            let bytes = file.read(FILE_BYTES_MAX)?;
+            Ok::<_, String>((Seen::from(&file.now()?) == seen).then_some(bytes))
+        });
+        let Some(bytes) = read.await? else {
             self.again_soon = true;
             return Ok(None);
-        }
+        };
         let mark = FileMark {
-            length: file.length,
-            changed: file.changed,
+            length,
+            changed,
             hash: Hash::of(&bytes).to_string(),
         };
         if held.is_some_and(|held| held.hash == mark.hash) {
@@ -134,6 +161,7 @@ impl Run<'_> {
     }
 }
 
+/// What a folder holds, or the file itself; `root` has no link in it.
 fn list(root: &Path) -> Result<Vec<Found>, String> {
     let cannot = |error: std::io::Error| format!("{} cannot be read ({error})", root.display());
     if !fs::metadata(root).map_err(cannot)?.is_dir() {
@@ -141,17 +169,15 @@ fn list(root: &Path) -> Result<Vec<Found>, String> {
     }
     let mut files = Vec::new();
     for entry in fs::read_dir(root).map_err(cannot)? {
-        let path = entry.map_err(cannot)?.path();
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        let name = name.unwrap_or_default();
+        let entry = entry.map_err(cannot)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
         // Names that begin with a dot are what programs write before they rename it.
         if name.starts_with('.') || !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
             continue;
         }
-        if fs::metadata(&path).is_ok_and(|meta| meta.is_file()) {
-            files.push(found(path)?);
+        // Links and pipes are listed as well, so that they are said and not passed over.
+        if !entry.file_type().map_err(cannot)?.is_dir() {
+            files.push(found(root.join(entry.file_name()))?);
         }
         if files.len() > FOLDER_FILES_MAX {
             return Err(format!(
@@ -165,32 +191,14 @@ fn list(root: &Path) -> Result<Vec<Found>, String> {
 }
 
 fn found(path: PathBuf) -> Result<Found, String> {
-    let meta = fs::metadata(&path)
+    let meta = fs::symlink_metadata(&path)
         .map_err(|error| format!("{} cannot be read ({error})", path.display()))?;
-    if !meta.is_file() {
-        return Err(format!("{} is no plain file", path.display()));
-    }
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     Ok(Found {
         name: name.unwrap_or_default(),
-        length: meta.len(),
-        changed: meta
-            .mtime()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(meta.mtime_nsec()),
+        seen: Seen::from(&meta),
         path,
     })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("it cannot be read ({error})"))?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(format!("it has more than {FILE_BYTES_MAX} bytes; split it"));
-    }
-    Ok(bytes)
 }

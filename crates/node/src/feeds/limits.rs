@@ -114,7 +114,7 @@ pub(crate) const STATUS_ASKS_MAX: u32 = 20;
 pub(crate) const UNRECALLED_MAX: usize = 200;
 
 /// LIMIT: bytes of a file with a secret.
-pub(crate) const SECRET_BYTES_MAX: u64 = 16 << 10;
+pub(crate) const SECRET_BYTES_MAX: usize = 16 << 10;
 
 /// LIMIT: collections of one server that are looked through.
 pub(crate) const COLLECTIONS_MAX: usize = 5_000;

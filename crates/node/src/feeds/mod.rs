@@ -12,11 +12,13 @@
 //! INVARIANT (I2, I6): what a feed brings is the nation's own intake; it overwrites nothing, brings
 //! nothing back that was withdrawn, and releases nothing. What a feed takes out is in a channel.
 
+mod address;
 mod fetch;
 mod files;
 mod intake;
 pub(crate) mod limits;
 mod mapping;
+mod open;
 mod own;
 mod pull;
 mod push;

@@ -3,9 +3,8 @@
 //! Secrets are files in `secrets/` of the data folder and nowhere else: whoever may add a feed names
 //! a file and a server, and must not be able to send one of the node's keys away by that.
 
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use model::Label;
 use url::Url;
@@ -13,6 +12,7 @@ use url::Url;
 use super::fetch::{self, Client, Proof};
 use super::limits::{EVERY_SECS, NAME_CHARS_MAX, SECRET_BYTES_MAX};
 use super::mapping::Mapping;
+use super::open;
 use super::state::Failure;
 use crate::admin::types::{FeedAccess, FeedSource, FeedSpec};
 use crate::error::NodeError;
@@ -173,22 +173,20 @@ fn secret(node: &Node, name: &str) -> Result<String, String> {
             folder.display()
         ));
     }
-    let path = folder.join(name);
+    let path = open::real(&folder)
+        .map_err(|why| format!("{why}; put the secret there"))?
+        .join(name);
     let shown = path.display();
-    let meta = std::fs::symlink_metadata(&path)
-        .map_err(|error| format!("{shown} cannot be read ({error}); put the secret there"))?;
-    if !meta.is_file() {
-        return Err(format!("{shown} is no plain file"));
-    }
-    if meta.permissions().mode() & 0o077 != 0 {
+    let file = open::plain(&path).map_err(|why| format!("{shown}: {why}; put the secret there"))?;
+    if file.meta.permissions().mode() & 0o077 != 0 {
         return Err(format!(
             "{shown} can be read by others than its owner; run `chmod 600` on it"
         ));
     }
-    let mut text = String::new();
-    std::fs::File::open(&path)
-        .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
-        .map_err(|error| format!("{shown} cannot be read ({error})"))?;
+    let text = file
+        .read(SECRET_BYTES_MAX)
+        .map_err(|why| format!("{shown}: {why}"))?;
+    let text = String::from_utf8(text).map_err(|_| format!("{shown} is no UTF-8 text"))?;
     let text = text.trim();
     if text.is_empty() {
         return Err(format!("{shown} is empty"));
@@ -225,10 +223,12 @@ pub(super) fn client(
     Ok((client, url))
 }
 
-/// Whether the path may still be read: a link may have been put there since.
+/// The path as it may be read now, without any link in it: one may have been put there since.
 ///
 /// # Errors
-/// Why not.
-pub(super) fn readable(node: &Node, path: &Path) -> Result<(), Failure> {
-    check_path(node, path).map_err(Failure::of)
+/// Why it may not.
+pub(super) fn readable(node: &Node, path: &Path) -> Result<PathBuf, Failure> {
+    let path = open::real(path).map_err(Failure::of)?;
+    check_path(node, &path).map_err(Failure::of)?;
+    Ok(path)
 }

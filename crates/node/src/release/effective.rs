@@ -148,11 +148,8 @@ impl<'a> Finder<'a> {
 
     /// The label that the store has for a record.
     fn label(&self, record: &Record) -> Result<Arc<Label>, StoreError> {
-        match self.relabel.get(&*record.assigned) {
-            Some(other) if record.log.is_none() => self.stored(&Record {
-                assigned: other.as_str().into(),
-                ..record.clone()
-            }),
+        match self.relabel.get(record.assigned_label()) {
+            Some(other) if record.log.is_none() => self.stored(&record.relabelled(other)),
             _ => self.stored(record),
         }
     }

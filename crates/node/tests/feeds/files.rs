@@ -23,7 +23,7 @@ fn long_ago() -> SystemTime {
 }
 
 /// Writes a file that has not changed for a while.
-fn put(path: &Path, content: &[u8]) {
+pub(crate) fn put(path: &Path, content: &[u8]) {
     fs::write(path, content).expect("written");
     File::options()
         .write(true)

@@ -3,6 +3,7 @@
 extern crate kurultai_node as node;
 
 mod files;
+mod guard;
 mod hostile;
 mod outside;
 mod peers;

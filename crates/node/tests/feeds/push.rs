@@ -13,9 +13,9 @@ use super::peers::{access, peers};
 use super::world::{Running, bundle, channel, indicator, indicator_id, prepare, ratified};
 use super::{assert_failing, assert_healthy, quarantine, refused, run};
 
-const ALERTS: &str = "steppe/alerts";
+pub(crate) const ALERTS: &str = "steppe/alerts";
 
-async fn kz() -> Running {
+pub(crate) async fn kz() -> Running {
     let (kz, kg) = (
         prepare("KZ", "[feeds]\nlocal = true\n").await,
         prepare("KG", "").await,
