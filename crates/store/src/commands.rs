@@ -56,11 +56,17 @@ impl Writer {
                 objects,
                 label,
                 into,
-            } => self.add(work, frames, &objects, (&label.to_string(), &into)),
+            } => self.add(work, frames, &objects, (&label.to_string(), &into), false),
             Command::Remove { objects } => self.remove(work, frames, &objects),
             Command::AddAtLeast { objects, label } => {
                 let label = format!("{AT_LEAST}{label}");
-                self.add(work, frames, &objects, (&label, &Collection::National))
+                self.add(
+                    work,
+                    frames,
+                    &objects,
+                    (&label, &Collection::National),
+                    true,
+                )
             }
             Command::Append {
                 log,
@@ -130,6 +136,7 @@ impl Writer {
         frames: &mut Frames,
         objects: &[Object],
         (label, into): (&str, &Collection),
+        stops: bool,
     ) -> Result<Reply, StoreError> {
         if matches!(into, Collection::Channel { .. }) {
             return Err(StoreError::Entry {
@@ -159,7 +166,12 @@ impl Writer {
                 fresh.clear();
                 fresh_keys.clear();
             }
-            match work.plan.standing(facts_of)? {
+            let standing = work.plan.standing(facts_of)?;
+            if stops && let Some(why) = work.plan.stops(standing, facts_of, objects[i].id())? {
+                outcomes[i] = Outcome::Stopped(why);
+                continue;
+            }
+            match standing {
                 Standing::New => {
                     fresh.push(i);
                     fresh_keys.insert(&facts_of.key);

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Class, Hash, Object, Succession, Timestamp};
+use model::{Class, Hash, Id, Object, Succession, Timestamp};
 
 use crate::error::StoreError;
 use crate::index::{Held, Index, Key, Row, Shown, State};
@@ -180,6 +180,26 @@ impl<'a> Plan<'a> {
             .filter(|held| hash.is_none_or(|hash| held.hash == *hash))
             .collect();
         Ok(!meant.is_empty() && meant.iter().all(|held| held.shown.is_empty()))
+    }
+
+    /// The log that took an object back last, if no log shows any version of it any more.
+    pub(crate) fn taken_back(&mut self, key: &Key, id: &Id) -> Result<Option<LogName>, StoreError> {
+        let held = self.held(key)?;
+        let logged = |held: &Held| held.shown.iter().any(|shown| shown.log.is_some());
+        if held.is_empty() || held.iter().any(logged) {
+            return Ok(None);
+        }
+        let objects: Vec<Seq> = held.iter().map(|held| held.object).collect();
+        // What this very group takes back is not in the index yet.
+        let mut gone = self.gone.iter().rev();
+        if let Some((_, log)) = gone.find(|(object, _)| objects.contains(object)) {
+            return Ok(Some(log.clone()));
+        }
+        Ok(self
+            .index
+            .taken_back(std::slice::from_ref(id))?
+            .pop()
+            .flatten())
     }
 
     /// Whether a collection has exactly this object.

@@ -1,6 +1,6 @@
 //! How objects that somebody brings stand to what is held, before anything is done with them.
 
-use model::{Hash, Object};
+use model::{Hash, Id, Object};
 
 use crate::Store;
 use crate::error::StoreError;
@@ -25,6 +25,29 @@ pub enum Standing {
     Removed,
 }
 
+impl Plan<'_> {
+    /// Why nobody's word but a person's brings an object back, if so: a log took it back and no log
+    /// shows any version of it, or the nation removed it. Counts in what this plan changes.
+    pub(crate) fn stops(
+        &mut self,
+        standing: Planned,
+        facts: &Facts,
+        id: &Id,
+    ) -> Result<Option<Standing>, StoreError> {
+        let same = match standing {
+            Planned::Conflict(_) => return Ok(None),
+            Planned::Same(_) if self.has(facts, &Collection::National)? => return Ok(None),
+            Planned::Same(_) => true,
+            Planned::New => false,
+        };
+        if let Some(log) = self.taken_back(&facts.key, id)? {
+            return Ok(Some(Standing::Withdrawn(log)));
+        }
+        let silent = self.is_silent(&facts.key, same.then_some(&facts.hash))?;
+        Ok(silent.then_some(Standing::Removed))
+    }
+}
+
 impl Store {
     /// How each of these objects stands to what is held, one by one: what they say about each
     /// other does not count.
@@ -37,31 +60,17 @@ impl Store {
         let mut plan = Plan::new(index.as_ref());
         plan.prefetch(facts.iter().map(|facts| &facts.key))?;
         let mut standings = Vec::with_capacity(objects.len());
-        let mut doubtful = Vec::new();
-        for (place, facts) in facts.iter().enumerate() {
-            let standing = match plan.standing(facts)? {
-                Planned::New => Standing::New,
-                Planned::Same(_) if plan.has(facts, &Collection::National)? => Standing::Known,
-                Planned::Same(_) => Standing::Elsewhere,
-                Planned::Conflict(held) => Standing::Conflict(held),
-            };
-            if matches!(standing, Standing::New | Standing::Elsewhere) {
-                doubtful.push(place);
-            }
-            standings.push(standing);
-        }
-        let ids: Vec<_> = doubtful
-            .iter()
-            .map(|&place| objects[place].id().clone())
-            .collect();
-        for (place, log) in doubtful.into_iter().zip(index.taken_back(&ids)?) {
-            let same = standings[place] == Standing::Elsewhere;
-            let facts = &facts[place];
-            if let Some(log) = log {
-                standings[place] = Standing::Withdrawn(log);
-            } else if plan.is_silent(&facts.key, same.then_some(&facts.hash))? {
-                standings[place] = Standing::Removed;
-            }
+        for (facts, object) in facts.iter().zip(objects) {
+            let planned = plan.standing(facts)?;
+            standings.push(match plan.stops(planned, facts, object.id())? {
+                Some(stopped) => stopped,
+                None => match planned {
+                    Planned::New => Standing::New,
+                    Planned::Same(_) if plan.has(facts, &Collection::National)? => Standing::Known,
+                    Planned::Same(_) => Standing::Elsewhere,
+                    Planned::Conflict(held) => Standing::Conflict(held),
+                },
+            });
         }
         Ok(standings)
     }

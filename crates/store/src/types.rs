@@ -10,6 +10,7 @@ use std::sync::Arc;
 use model::{Hash, Id, Label, Object, Timestamp, Tlp};
 
 use crate::labels::AT_LEAST;
+use crate::standing::Standing;
 
 /// A position in this node's own order: microseconds since 1970, strictly increasing over all that
 /// the node ever accepts. It is TAXII's `date_added` as it stands.
@@ -101,7 +102,8 @@ pub enum Command {
         settings: Vec<(String, Option<Vec<u8>>)>,
     },
     /// Take objects into the national collection under a label that applies whatever they state
-    /// themselves: what they state can only make it stricter. Answer: [`Reply::Added`].
+    /// themselves: what they state can only make it stricter. What a log took back or the nation
+    /// removed is not brought back ([`Outcome::Stopped`]). Answer: [`Reply::Added`].
     AddAtLeast {
         /// The objects, already validated and canonical.
         objects: Vec<Object>,
@@ -260,6 +262,8 @@ pub enum Outcome {
         /// The hash of what is held.
         held: Hash,
     },
+    /// [`Command::AddAtLeast`] does not bring it back: it was withdrawn, or the nation removed it.
+    Stopped(Standing),
 }
 
 /// The state of one log as held here.

@@ -468,3 +468,57 @@ fn labels_are_resolved_with_the_definitions_that_are_held() {
         "a statement restricts nothing"
     );
 }
+
+/// Judged and taken in one step, so nothing can be withdrawn or removed in between.
+#[test]
+fn what_only_makes_labels_stricter_brings_nothing_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path());
+    let at_least = |objects: Vec<model::Object>| {
+        let command = Command::AddAtLeast {
+            objects,
+            label: label("TLP:AMBER"),
+        };
+        match store.execute(command).expect("judged") {
+            Reply::Added(outcomes) => outcomes,
+            reply => panic!("{reply:?}"),
+        }
+    };
+    let added = at_least((1..=3).map(|n| indicator(n, 0, "x")).collect());
+    assert!(added.iter().all(|one| matches!(one, Outcome::Added(_))));
+    // A partner's, that the nation never had, withdrawn; one of the nation's own removed.
+    let records = all(&store, &Collection::National);
+    append(&store, &log("KZ"), &records[..1], Action::Release);
+    append(&store, &log("KZ"), &records[..1], Action::Withdraw);
+    let removed = vec![(records[1].id.clone(), records[1].hash)];
+    store
+        .execute(Command::Remove { objects: removed })
+        .expect("removed");
+    let again = at_least((1..=4).map(|n| indicator(n, 0, "x")).collect());
+    assert!(
+        matches!(again[0], Outcome::Duplicate(_)),
+        "the nation has it"
+    );
+    assert_eq!(again[1], Outcome::Stopped(store::Standing::Removed));
+    assert!(matches!(again[2], Outcome::Duplicate(_)));
+    assert!(matches!(again[3], Outcome::Added(_)));
+    // Other versions of both.
+    let newer = at_least((1..=3).map(|n| indicator(n, 1, "y")).collect());
+    assert_eq!(
+        newer[0],
+        Outcome::Stopped(store::Standing::Withdrawn(log("KZ")))
+    );
+    assert_eq!(newer[1], Outcome::Stopped(store::Standing::Removed));
+    assert!(matches!(newer[2], Outcome::Added(_)));
+    assert_eq!(all(&store, &Collection::National).len(), 3);
+    // A person's word still does.
+    let by_hand = add(&store, vec![indicator(2, 0, "x"), indicator(1, 1, "y")]);
+    assert!(
+        by_hand
+            .iter()
+            .all(|one| !matches!(one, Outcome::Stopped(_)))
+    );
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(all(&store, &Collection::National).len(), 4);
+}

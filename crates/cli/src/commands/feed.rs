@@ -57,6 +57,9 @@ pub(crate) struct Taxii {
     /// The collection's id, alias or title; not needed where there is only one
     #[arg(long, value_name = "NAME")]
     collection: Option<String>,
+    /// Read only the latest version of each object [default: all]
+    #[arg(long)]
+    latest_only: bool,
     #[command(flatten)]
     access: Access,
     #[command(flatten)]
@@ -214,6 +217,9 @@ pub(crate) struct One {
 pub(crate) struct Remove {
     /// The feed's name
     name: String,
+    /// Also where something that it pushed is outside, which nobody takes back then; on record
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     data: Data,
 }
@@ -246,7 +252,7 @@ impl Feed {
             Feed::Quarantine(command) => quarantine(&command).await,
             Feed::Remove(command) => {
                 let mut admin = Admin::open(&command.data.folder()).await?;
-                let path = format!("/feeds/{}", escape(&command.name));
+                let path = format!("/feeds/{}?force={}", escape(&command.name), command.force);
                 admin.delete(&path).await?;
                 show::line(format!(
                     "feed {} removed; what it brought stays",
@@ -278,6 +284,7 @@ impl Add {
                 FeedSource::Taxii {
                     url: it.url,
                     collection: it.collection,
+                    latest_only: it.latest_only,
                     access: it.access.named()?,
                 },
                 it.inbound.label,

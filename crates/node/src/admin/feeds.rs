@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router, response::IntoResponse};
 use policy::Duty;
 
-use super::types::{FeedInfo, FeedQuarantine, FeedSpec};
-use super::{As, Shared, json};
+use super::types::{FeedInfo, FeedQuarantine, FeedRemove, FeedSpec};
+use super::{As, Shared, json, query};
 use crate::auth::{Caller, Denied, Scope};
 use crate::node::Node;
 use crate::problem::Fault;
@@ -72,9 +73,11 @@ async fn remove(
     State(node): Shared,
     Extension(caller): As,
     Path(name): Path<String>,
+    asked: Result<Query<FeedRemove>, QueryRejection>,
 ) -> Result<impl IntoResponse, Fault> {
     operated(&caller)?;
-    node.remove_feed(&name, &caller).await?;
+    let asked = query(asked)?;
+    node.remove_feed(&name, asked.force, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

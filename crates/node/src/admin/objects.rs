@@ -175,6 +175,13 @@ pub(super) async fn add(
                         ),
                     });
                 }
+                // Only feeds are stopped by it; what a person adds is a person's word.
+                Outcome::Stopped(_) => refusals.push(ObjectRefusal {
+                    index,
+                    id: Some(id.to_string()),
+                    pointer: String::new(),
+                    reason: "it was withdrawn or removed".into(),
+                }),
             }
         }
     }

@@ -50,7 +50,7 @@ pub use authority::{
     ProposalItem, ProposalView, RuleInfo, WhatIfChange, WhatIfObject, WhatIfReport, WhatIfRequest,
 };
 pub use feeds::{
-    FeedAccess, FeedHealth, FeedInfo, FeedQuarantine, FeedRefusal, FeedSource, FeedSpec,
+    FeedAccess, FeedHealth, FeedInfo, FeedQuarantine, FeedRefusal, FeedRemove, FeedSource, FeedSpec,
 };
 pub use people::{
     CodeRequest, ConfirmRequest, EnrolRequest, InviteReply, InviteRequest, Me, PasswordRequest,

@@ -104,12 +104,7 @@ impl<'a> Intake<'a> {
                     self.known += 1;
                     continue;
                 }
-                Standing::Conflict(held) => other_content(&held),
-                Standing::Removed => "the nation removed this object; if it is right to have it again, take it in by hand with `kurultai add`".to_owned(),
-                Standing::Withdrawn(log) => format!(
-                    "{} withdrew this object in {}/{}; if it is right to have it again, take it in by hand with `kurultai add`",
-                    log.origin, log.accord, log.channel
-                ),
+                stopped => why_not(&stopped),
             };
             self.refuse_object(place, &object, reason);
         }
@@ -134,6 +129,10 @@ impl<'a> Intake<'a> {
                 Outcome::Duplicate(_) => self.known += 1,
                 Outcome::Conflict { held } => {
                     self.refuse(place, Some(id), &hash, other_content(&held));
+                }
+                // Withdrawn or removed since it was looked at.
+                Outcome::Stopped(standing) => {
+                    self.refuse(place, Some(id), &hash, why_not(&standing));
                 }
             }
         }
@@ -185,6 +184,18 @@ impl<'a> Intake<'a> {
             held.remove(0);
             self.quarantine.dropped += 1;
         }
+    }
+}
+
+/// Why an object is not taken in on a feed's word.
+fn why_not(standing: &Standing) -> String {
+    match standing {
+        Standing::Conflict(held) => other_content(held),
+        Standing::Withdrawn(log) => format!(
+            "{} withdrew this object in {}/{}; if it is right to have it again, take it in by hand with `kurultai add`",
+            log.origin, log.accord, log.channel
+        ),
+        _ => "the nation removed this object; if it is right to have it again, take it in by hand with `kurultai add`".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A core of values says what to do: `walk` how an outside collection is read to its end, `state`
 //! how a feed does and when it goes on, `mapping` and `table` what rows mean, `push::refusal` what may
 //! leave. Thin tasks around them speak: `fetch` HTTP, `remote` TAXII, `pull` and `files` inbound,
-//! `push` outbound, `intake` to the store. `tasks` decides what runs when.
+//! `push` and `recall` outbound, `intake` to the store. `lanes` and `tasks` decide what runs when.
 //!
 //! A feed is three settings of this node: `feed/<name>` (what people decided), `feed-state/<name>`
 //! (how far it came) and `feed-refused/<name>` (its quarantine); for what pushes also
@@ -16,12 +16,14 @@ mod address;
 mod fetch;
 mod files;
 mod intake;
+mod lanes;
 pub(crate) mod limits;
 mod mapping;
 mod open;
 mod own;
 mod pull;
 mod push;
+mod recall;
 mod remote;
 mod run;
 mod spec;
@@ -31,74 +33,29 @@ mod tasks;
 mod walk;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Id, Timestamp};
 use policy::Duty;
 use serde::{Deserialize, Serialize};
 use store::{Command, StoreError};
-use tokio::sync::{Notify, Semaphore, watch};
 
+pub(crate) use lanes::Feeds;
 pub(crate) use tasks::follow;
 
 use crate::admin::types::{
     Alarm, AuditRecord, FeedHealth, FeedInfo, FeedQuarantine, FeedSource, FeedSpec,
 };
+use crate::audit::with_objects;
 use crate::auth::{Caller, Scope};
 use crate::error::NodeError;
 use crate::node::Node;
-use limits::{FEEDS_MAX, SAID_BYTES_MAX, WHOLE_FILES_MAX};
+use limits::{FEEDS_MAX, PUSH_ENTRIES, SAID_BYTES_MAX};
 use state::{Failure, FeedState, Micros};
 
 const FEED: &str = "feed/";
 const STATE: &str = "feed-state/";
 const REFUSED: &str = "feed-refused/";
 const PUSHED: &str = "feed-pushed/";
-
-/// What the process knows of its feeds.
-pub(crate) struct Feeds {
-    lanes: Mutex<HashMap<String, Arc<Lane>>>,
-    /// Somebody decided something about a feed.
-    changed: Notify,
-    /// Turns for those that hold a whole file in memory.
-    whole: Semaphore,
-}
-
-/// One feed's turn.
-struct Lane {
-    /// Held by a run.
-    turn: tokio::sync::Mutex<()>,
-    /// Changes when a run is to end.
-    stop: watch::Sender<u64>,
-}
-
-impl Default for Feeds {
-    fn default() -> Feeds {
-        Feeds {
-            lanes: Mutex::default(),
-            changed: Notify::new(),
-            whole: Semaphore::new(WHOLE_FILES_MAX),
-        }
-    }
-}
-
-impl Feeds {
-    fn lane(&self, name: &str) -> Arc<Lane> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.entry(name.to_owned()).or_insert_with(|| {
-            Arc::new(Lane {
-                turn: tokio::sync::Mutex::new(()),
-                stop: watch::Sender::new(0),
-            })
-        });
-        Arc::clone(lane)
-    }
-
-    fn forget(&self, name: &str) {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.remove(name);
-    }
-}
 
 /// What people decided about a feed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -174,7 +131,7 @@ fn time(at: Micros) -> String {
 fn info(kept: &Kept, state: &FeedState, now: Micros) -> FeedInfo {
     let every = kept.spec.every_secs;
     let (health, mut why) = state.health(every, now);
-    if kept.spec.source.pushes() && !kept.opened {
+    if kept.spec.source.pushes() && !kept.opened && health == FeedHealth::Paused {
         why = "it waits for a releaser: `kurultai feed resume` by one opens it".into();
     }
     let push = state.cursor.push.clone().unwrap_or_default();
@@ -232,6 +189,7 @@ impl Node {
     ) -> Result<FeedInfo, NodeError> {
         let who = caller.recorded(&std::mem::take(&mut spec.who));
         spec::check(self, &spec)?;
+        let _deciding = self.feeds.deciding.lock().await;
         let all = self.feeds_kept().await?;
         if all.iter().any(|(kept, _)| kept.spec.name == spec.name) {
             return Err(NodeError::request(format!(
@@ -260,37 +218,75 @@ impl Node {
         self.feed(&kept.spec.name).await
     }
 
-    /// Ends a feed and forgets how far it came. What it brought stays; what it pushed stays outside.
+    /// Ends a feed and forgets how far it came. What it brought stays. Where something that it pushed
+    /// is outside, nobody would take that back any more: it is refused unless `force` says that this
+    /// is meant, and then on record with the ids (I6, I10).
     ///
     /// # Errors
-    /// When there is none of this name, or the store fails.
-    pub async fn remove_feed(&self, name: &str, caller: &Caller) -> Result<(), NodeError> {
-        let (kept, _) = self.feed_kept(name).await?;
-        self.audit(vec![AuditRecord {
-            what: "feed".into(),
-            who: caller.recorded(""),
-            why: format!("{} removed", about(&kept.spec)),
-            ..self.record()
-        }])
-        .await?;
+    /// When there is none of this name, something is outside, or the store fails.
+    pub async fn remove_feed(
+        &self,
+        name: &str,
+        force: bool,
+        caller: &Caller,
+    ) -> Result<(), NodeError> {
+        let _deciding = self.feeds.deciding.lock().await;
+        self.feed_kept(name).await?;
         let lane = self.feeds.lane(name);
-        self.put_feed(format!("{FEED}{name}"), None).await?;
-        lane.stop.send_modify(|turn| *turn += 1);
-        // A run that was under way has ended when this is had.
-        let _turn = lane.turn.lock().await;
+        let held = lane.hold();
+        // A run that was under way has ended when this is had, and none begins.
+        let turn = lane.turn.lock().await;
+        let (kept, mut state) = self.feed_kept(name).await?;
         let prefix = format!("{PUSHED}{name}/");
         let pushed = self.read(move |store| store.scan(&prefix)).await?;
-        for (key, _) in pushed {
-            self.put_feed(key, None).await?;
+        let mut outside: Vec<String> = pushed
+            .iter()
+            .filter_map(|(key, _)| Some(key.rsplit_once('/')?.1.to_owned()))
+            .collect();
+        let lost = std::mem::take(&mut state.push().unrecalled);
+        outside.extend(lost.into_iter().filter_map(|one| one.id));
+        if !outside.is_empty() && !force {
+            drop((turn, held));
+            self.feeds.changed.notify_one();
+            return Err(NodeError::request(format!(
+                "{} objects that the feed {name} pushed are still outside, and without it nobody takes them back; withdraw them and run it, or remove it with --force, which is on record",
+                outside.len()
+            )));
         }
-        self.put_feed(format!("{STATE}{name}"), None).await?;
-        self.put_feed(format!("{REFUSED}{name}"), None).await?;
+        let why = match outside.len() {
+            0 => format!("{} removed", about(&kept.spec)),
+            many => format!(
+                "{} removed by force; {many} objects stay outside and are not taken back",
+                about(&kept.spec)
+            ),
+        };
+        let record = AuditRecord {
+            what: "feed".into(),
+            who: caller.recorded(""),
+            why,
+            ..self.record()
+        };
+        let records = match outside.is_empty() {
+            true => vec![record],
+            false => with_objects(&record, &outside),
+        };
+        self.audit(records).await?;
+        let settings = [FEED, STATE, REFUSED].map(|kind| (format!("{kind}{name}"), None));
+        self.put_all(settings.to_vec()).await?;
+        // What a loss of power leaves of these asks for more to be taken back, never for less.
+        for part in pushed.chunks(PUSH_ENTRIES as usize) {
+            let keys = part.iter().map(|(key, _)| (key.clone(), None));
+            self.put_all(keys.collect()).await?;
+        }
         self.feeds.forget(name);
+        drop((turn, held));
         self.feeds.changed.notify_one();
         Ok(())
     }
 
-    /// Stops a feed from running, or lets it run again. What pushes is let run by a releaser only.
+    /// Stops a feed from running, or lets it run again. A run that is under way has ended when the
+    /// pause is answered. What pushes is let run by a releaser only; while it is paused it still
+    /// takes back what is withdrawn.
     ///
     /// # Errors
     /// When there is none of this name, the caller may not, or the store fails.
@@ -300,6 +296,7 @@ impl Node {
         pause: bool,
         caller: &Caller,
     ) -> Result<FeedInfo, NodeError> {
+        let _deciding = self.feeds.deciding.lock().await;
         let (mut kept, _) = self.feed_kept(name).await?;
         let duty = match kept.spec.source.pushes() && !pause {
             true => Duty::Releaser,
@@ -323,14 +320,20 @@ impl Node {
         caller
             .require_scope(scope)
             .map_err(|denied| NodeError::Denied { why: denied.why })?;
+        let lane = self.feeds.lane(name);
+        let held = pause.then(|| lane.hold());
+        let turn = match pause {
+            true => Some(lane.turn.lock().await),
+            false => None,
+        };
         kept.paused = pause;
         kept.opened |= !pause;
         let word = if pause { "paused" } else { "resumed" };
         let why = format!("{} {word}", about(&kept.spec));
-        self.decide(&kept, caller.recorded(""), why).await?;
-        if pause {
-            self.feeds.lane(name).stop.send_modify(|turn| *turn += 1);
-        }
+        let decided = self.decide(&kept, caller.recorded(""), why).await;
+        drop((turn, held));
+        self.feeds.changed.notify_one();
+        decided?;
         self.feed(name).await
     }
 
@@ -420,6 +423,8 @@ impl Node {
 /// What is remembered of a feed, with what people decided since.
 fn joined(kept: &Kept, state: Option<&[u8]>) -> FeedState {
     let state: Option<FeedState> = state.and_then(|value| serde_json::from_slice(value).ok());
+    // What is left of another feed that had this name says nothing about this one.
+    let state = state.filter(|state| state.added == kept.added);
     let mut state = state.unwrap_or_else(|| FeedState::new(kept.added, kept.paused));
     state.added = kept.added;
     state.paused = kept.paused;

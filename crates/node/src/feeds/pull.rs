@@ -19,7 +19,8 @@ use crate::admin::types::FeedAccess;
 use crate::node::blocking;
 
 impl Run<'_> {
-    /// Reads a collection to its end.
+    /// Reads a collection to its end; with `versions` all that it has of each object, and not just
+    /// the latest ones (TAXII 2.1 §3.5.1: without being asked for a server shows no others).
     ///
     /// # Errors
     /// What failed; the pages before it count, and the next run goes on after them.
@@ -27,6 +28,7 @@ impl Run<'_> {
         &mut self,
         url: &str,
         collection: Option<&str>,
+        mut versions: bool,
         access: &FeedAccess,
     ) -> Result<(), Failure> {
         let (client, url) = spec::client(self.node, url, access)?;
@@ -50,6 +52,9 @@ impl Run<'_> {
                 if let Some(next) = &wanted.next {
                     query.append_pair("next", next);
                 }
+                if versions {
+                    query.append_pair("match[version]", "all");
+                }
             }
             let ask = Ask::get(page_url, TAXII, PAGE_BYTES_MAX);
             let answer = match client.ask(ask).await {
@@ -58,6 +63,15 @@ impl Run<'_> {
                     if let Err(stuck) = walk.forgotten() {
                         break Err(Failure::of(stuck.to_string()));
                     }
+                    continue;
+                }
+                // Some know no filters. Better the latest versions than none.
+                Err(error) if versions && wanted.next.is_none() && remote::forgot(&error) => {
+                    versions = false;
+                    self.state.warn(
+                        "it does not give all versions of its objects, so only the latest are read"
+                            .into(),
+                    );
                     continue;
                 }
                 Err(error) => break Err(error.into()),

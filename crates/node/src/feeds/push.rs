@@ -11,23 +11,19 @@ use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use log::{Action, Entry};
 use model::{Groups, Hash, Id, Label, Releasable, Timestamp, Tlp};
-use store::{Command, LogName};
-use url::Url;
+use store::LogName;
 
 use super::fetch::{Ask, Client, FetchError};
 use super::limits::{DOUBTED_MAX, PUSH_BYTES_MAX, PUSH_OBJECTS, SMALL_BYTES_MAX, STATUS_ASKS_MAX};
-use super::own::{entries, shown};
-use super::remote::{self, Envelope, Need, Outcome, Remote, TAXII};
+use super::own::shown;
+use super::remote::{self, Need, Outcome, Remote, TAXII};
 use super::run::Run;
-use super::state::{Failure, PushCursor};
-use super::{pushed_key, said, spec};
+use super::state::Failure;
+use super::{said, spec};
 use crate::accords::Channel;
-use crate::admin::types::{AuditRecord, FeedAccess, FeedRefusal};
+use crate::admin::types::{AuditRecord, FeedAccess, FeedSource};
 use crate::audit::with_objects;
 use crate::node::Node;
-
-/// Failures in a row after which a server is taken not to be able to delete.
-const DELETE_TRIES: u32 = 5;
 
 /// Where what is pushed goes, and for whom.
 pub(super) struct Way<'a> {
@@ -36,6 +32,40 @@ pub(super) struct Way<'a> {
     pub(super) channel: &'a str,
     pub(super) stands_for: Option<&'a str>,
     pub(super) access: &'a FeedAccess,
+}
+
+impl<'a> Way<'a> {
+    /// Where a feed pushes to, if it pushes.
+    pub(super) fn of(source: &'a FeedSource) -> Option<Way<'a>> {
+        match source {
+            FeedSource::TaxiiPush {
+                url,
+                collection,
+                channel,
+                stands_for,
+                access,
+            } => Some(Way {
+                url,
+                collection: collection.as_deref(),
+                channel,
+                stands_for: stands_for.as_deref(),
+                access,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The own log that is pushed, also when its channel is no longer in force.
+    ///
+    /// # Errors
+    /// When the channel's name is none.
+    pub(super) fn own(&self, node: &Node) -> Result<LogName, Failure> {
+        let (accord, channel) = self
+            .channel
+            .split_once('/')
+            .ok_or_else(|| Failure::of("the channel has no name; add the feed anew"))?;
+        Ok(LogName::new(accord, channel, &node.config().code))
+    }
 }
 
 /// Whether a channel can be pushed at all.
@@ -134,6 +164,8 @@ impl Run<'_> {
     /// # Errors
     /// What failed; what was pushed before counts, and the next run goes on after it.
     pub(super) async fn push(&mut self, way_out: &Way<'_>) -> Result<(), Failure> {
+        // First: to a server that does not give back nothing more goes out.
+        self.recall(way_out).await?;
         let (channel, groups) =
             way(self.node, way_out.channel, way_out.stands_for).map_err(Failure::of)?;
         let own = channel.log(&self.node.config().code);
@@ -144,70 +176,40 @@ impl Run<'_> {
             .await?;
         let (client, url) = spec::client(self.node, way_out.url, way_out.access)?;
         let remote = remote::resolve(&client, &url, way_out.collection, Need::Write).await?;
-        let mut cursor = self.state.cursor.push.clone().unwrap_or_default();
-        let ended = loop {
-            if cursor.entry >= size {
-                break Ok(());
-            }
-            let (log, from) = (own.clone(), cursor.entry);
-            let entries = self
-                .node
-                .read(move |store| entries(store, &log, from, size))
-                .await?;
-            if entries.is_empty() {
-                break Err(Failure::of(
-                    "the own log cannot be read; run `kurultai verify`",
-                ));
-            }
-            let step = Step {
-                client: &client,
-                remote: &remote,
-                way: way_out,
-                groups: &groups,
-                own: &own,
-            };
-            let done = self.push_entries(&step, entries, &mut cursor).await;
-            self.state.cursor.push = Some(cursor.clone());
-            self.checkpoint().await?;
-            if let Err(failure) = done {
-                break Err(failure);
-            }
+        let step = Step {
+            client: &client,
+            remote: &remote,
+            way: way_out,
         };
-        self.state.cursor.push = Some(cursor);
-        ended
-    }
-
-    async fn push_entries(
-        &mut self,
-        step: &Step<'_>,
-        entries: Vec<Entry>,
-        cursor: &mut PushCursor,
-    ) -> Result<(), Failure> {
-        let mut waiting: Vec<Entry> = Vec::new();
-        let mut at = cursor.entry;
-        for entry in entries {
-            at += 1;
-            if matches!(entry.action, Action::Release | Action::Revise) {
-                waiting.push(entry);
-                continue;
+        loop {
+            let from = self.state.push().entry;
+            if from >= size {
+                return Ok(());
             }
-            self.push_released(step, std::mem::take(&mut waiting))
-                .await?;
-            cursor.entry = at - 1;
-            self.take_back(step, &entry, cursor).await?;
-            cursor.entry = at;
+            let mut entries = self.entries_of(&own, from, size).await?;
+            let to = from + entries.len() as u64;
+            // What was withdrawn since is found by the next run, and no longer shown by now.
+            entries.retain(|entry| matches!(entry.action, Action::Release | Action::Revise));
+            let done = self.push_released(&step, (&own, &groups), entries).await;
+            if done.is_ok() {
+                self.state.push().entry = to;
+            }
+            self.checkpoint().await?;
+            done?;
         }
-        self.push_released(step, waiting).await?;
-        cursor.entry = at;
-        Ok(())
     }
 
     /// Pushes what these entries released, if the channel still shows it and the reader may have it.
-    async fn push_released(&mut self, step: &Step<'_>, entries: Vec<Entry>) -> Result<(), Failure> {
+    async fn push_released(
+        &mut self,
+        step: &Step<'_>,
+        (own, groups): (&LogName, &Groups),
+        entries: Vec<Entry>,
+    ) -> Result<(), Failure> {
         if entries.is_empty() {
             return Ok(());
         }
-        let own = step.own.clone();
+        let own = own.clone();
         let shown = self
             .node
             .read(move |store| shown(store, &own, &entries))
@@ -219,7 +221,7 @@ impl Run<'_> {
                 &label,
                 record.about_person,
                 step.way.stands_for,
-                step.groups,
+                groups,
                 now,
             );
             match why {
@@ -416,93 +418,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether the outside collection has just this version; `None` when its answer does not say.
-    async fn has(
+    pub(super) async fn account(
         &self,
         step: &Step<'_>,
-        id: &Id,
-        version: Option<Timestamp>,
-    ) -> Result<Option<bool>, Failure> {
-        let url = object_url(step.remote, id, version)?;
-        match step.client.ask(Ask::get(url, TAXII, SMALL_BYTES_MAX)).await {
-            Ok(answer) => Ok(serde_json::from_slice::<Envelope<'_>>(&answer.body)
-                .ok()
-                .map(|envelope| envelope.objects.is_some_and(|objects| !objects.is_empty()))),
-            Err(FetchError::Status {
-                status: StatusCode::NOT_FOUND | StatusCode::GONE,
-                ..
-            }) => Ok(Some(false)),
-            Err(FetchError::Status { status, .. }) if status.is_client_error() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Asks the server to delete what was withdrawn, if it was ever pushed.
-    async fn take_back(
-        &mut self,
-        step: &Step<'_>,
-        entry: &Entry,
-        cursor: &mut PushCursor,
+        what: &str,
+        ids: Vec<String>,
     ) -> Result<(), Failure> {
-        let id = Id::parse(&entry.id)
-            .map_err(|error| Failure::of(format!("the own log is damaged: {error}")))?;
-        let hash = Hash(entry.hash).to_string();
-        let mut pushed = self.pushed(&id).await?;
-        if !pushed.contains(&hash) {
-            return Ok(());
-        }
-        self.account(step, "push-recall", vec![entry.id.clone()])
-            .await?;
-        let version = entry
-            .modified
-            .as_deref()
-            .and_then(|text| Timestamp::parse(text).ok());
-        let url = object_url(step.remote, &id, version)?;
-        let ask = Ask {
-            method: Method::DELETE,
-            ..Ask::get(url, TAXII, SMALL_BYTES_MAX)
-        };
-        let gave_up = self.state.failures >= DELETE_TRIES;
-        let why = match step.client.ask(ask).await {
-            // What the server says is not believed without a look: OpenTAXII 0.9.3 says that it
-            // deletes and forgets to, and a server without this call says that nothing is there.
-            Ok(_)
-            | Err(FetchError::Status {
-                status: StatusCode::NOT_FOUND | StatusCode::GONE,
-                ..
-            }) => match self.has(step, &id, version).await? {
-                Some(false) => None,
-                Some(true) => {
-                    Some("the server was asked to delete it and shows it still".to_owned())
-                }
-                None => Some(
-                    "the server was asked to delete it and does not say whether it is gone"
-                        .to_owned(),
-                ),
-            },
-            Err(error @ FetchError::Status { status, .. })
-                if gave_up
-                    || (status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS)
-                    || status == StatusCode::NOT_IMPLEMENTED =>
-            {
-                Some(error.to_string())
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(why) = why {
-            cursor.not_recalled(FeedRefusal {
-                at: self.node.now().to_string(),
-                id: Some(entry.id.clone()),
-                place: entry.modified.clone().unwrap_or_default(),
-                reason: said(&format!("it was withdrawn and is still outside: {why}")),
-                digest: String::new(),
-            });
-        }
-        pushed.retain(|one| *one != hash);
-        self.keep_pushed(&id, pushed).await
-    }
-
-    async fn account(&self, step: &Step<'_>, what: &str, ids: Vec<String>) -> Result<(), Failure> {
         let whom = step.way.stands_for.unwrap_or("everybody");
         let record = AuditRecord {
             what: what.to_owned(),
@@ -526,47 +447,16 @@ impl Run<'_> {
         }
         Ok(())
     }
-
-    /// The hashes of the versions of an object that were pushed, or may have been.
-    async fn pushed(&self, id: &Id) -> Result<Vec<String>, Failure> {
-        let key = pushed_key(&self.spec.name, id);
-        let value = self.node.read(move |store| store.get(&key)).await?;
-        Ok(value
-            .and_then(|value| serde_json::from_slice(&value).ok())
-            .unwrap_or_default())
-    }
-
-    async fn keep_pushed(&self, id: &Id, pushed: Vec<String>) -> Result<(), Failure> {
-        let value =
-            (!pushed.is_empty()).then(|| serde_json::json!(pushed).to_string().into_bytes());
-        let key = pushed_key(&self.spec.name, id);
-        self.node.execute(Command::Put { key, value }).await?;
-        Ok(())
-    }
 }
 
 /// The bytes of an envelope without objects.
 const FRAME_BYTES: usize = 16;
 
-/// What a step of pushing needs to know.
-struct Step<'a> {
-    client: &'a Client,
-    remote: &'a Remote,
-    way: &'a Way<'a>,
-    groups: &'a Groups,
-    own: &'a LogName,
-}
-
-fn object_url(remote: &Remote, id: &Id, version: Option<Timestamp>) -> Result<Url, Failure> {
-    let mut url = remote
-        .collection
-        .join(&format!("objects/{id}/"))
-        .map_err(|_| Failure::of("the collection is no URL"))?;
-    if let Some(version) = version {
-        url.query_pairs_mut()
-            .append_pair("match[version]", &version.to_string());
-    }
-    Ok(url)
+/// Whom a request goes to.
+pub(super) struct Step<'a> {
+    pub(super) client: &'a Client,
+    pub(super) remote: &'a Remote,
+    pub(super) way: &'a Way<'a>,
 }
 
 #[cfg(test)]

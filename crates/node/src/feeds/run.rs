@@ -58,8 +58,12 @@ impl<'a> Run<'a> {
             FeedSource::Taxii {
                 url,
                 collection,
+                latest_only,
                 access,
-            } => self.pull_taxii(url, collection.as_deref(), access).await,
+            } => {
+                let collection = collection.as_deref();
+                self.pull_taxii(url, collection, !latest_only, access).await
+            }
             FeedSource::File { path } => self.pull_files(path).await,
             FeedSource::HttpJson { url, access } => self.pull_json(url, access).await,
             FeedSource::Csv {
@@ -74,22 +78,21 @@ impl<'a> Run<'a> {
                     "the feed has neither URL nor path; add it anew",
                 )),
             },
-            FeedSource::TaxiiPush {
-                url,
-                collection,
-                channel,
-                stands_for,
-                access,
-            } => {
-                let way = Way {
-                    url,
-                    collection: collection.as_deref(),
-                    channel,
-                    stands_for: stands_for.as_deref(),
-                    access,
-                };
-                self.push(&way).await
-            }
+            FeedSource::TaxiiPush { .. } => match Way::of(&self.spec.source) {
+                Some(way) => self.push(&way).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Does only what a feed that pushes owes while it is paused, or before it is due.
+    ///
+    /// # Errors
+    /// What keeps something withdrawn outside.
+    pub(super) async fn only_recall(&mut self) -> Result<(), Failure> {
+        match Way::of(&self.spec.source) {
+            Some(way) => self.recall(&way).await,
+            None => Ok(()),
         }
     }
 
@@ -115,10 +118,12 @@ impl<'a> Run<'a> {
         self.state.known += std::mem::take(&mut self.intake.known);
         self.state.refused += std::mem::take(&mut self.intake.refused);
         let name = &self.spec.name;
-        if std::mem::take(&mut self.intake.quarantine_changed) {
+        if self.intake.quarantine_changed {
             let key = format!("{REFUSED}{name}");
             let value = Some(json_bytes(&self.intake.quarantine)?);
             self.node.execute(Command::Put { key, value }).await?;
+            // Not before: a run that is stopped just here writes it once more.
+            self.intake.quarantine_changed = false;
         }
         let key = format!("{STATE}{name}");
         let value = Some(json_bytes(&self.state)?);

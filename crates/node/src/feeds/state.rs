@@ -72,14 +72,37 @@ pub(super) struct FileMark {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct PushCursor {
-    /// The next entry.
+    /// The next entry that is looked at for what goes out.
     pub(super) entry: u64,
+    /// The next entry that is looked at for withdrawals; absent in what older versions kept, which
+    /// had one place for both.
+    pub(super) recalled: Option<u64>,
+    pub(super) recall: Recall,
     /// What was pushed, withdrawn and could not be taken back.
     pub(super) unrecalled: Vec<FeedRefusal>,
     pub(super) unrecalled_total: u64,
 }
 
+/// How taking back goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Recall {
+    /// Failures in a row, whatever failed.
+    pub(super) failures: u32,
+    /// Answers in a row by which the server failed to delete the one object.
+    pub(super) refusals: u32,
+    /// What failed last, while something withdrawn is still outside for it.
+    pub(super) hindered: Option<String>,
+    /// It is not asked for before this.
+    pub(super) not_before: Micros,
+}
+
 impl PushCursor {
+    /// Up to which entry withdrawals were looked for.
+    pub(super) fn looked_up_to(&self) -> u64 {
+        self.recalled.unwrap_or(self.entry)
+    }
+
     /// One more that could not be taken back.
     pub(super) fn not_recalled(&mut self, refusal: FeedRefusal) {
         self.unrecalled_total += 1;
@@ -127,6 +150,45 @@ impl FeedState {
         self.not_before = now.saturating_add(micros(pause));
     }
 
+    /// How far it pushed.
+    pub(super) fn push(&mut self) -> &mut PushCursor {
+        self.cursor.push.get_or_insert_default()
+    }
+
+    /// Something withdrawn could not be asked for.
+    pub(super) fn recall_failed(
+        &mut self,
+        now: Micros,
+        every_secs: u64,
+        failure: &Failure,
+        roll: u16,
+    ) {
+        let recall = &mut self.push().recall;
+        recall.failures = recall.failures.saturating_add(1);
+        recall.hindered = Some(failure.why.clone());
+        let pause = pause_secs(recall.failures, every_secs, failure.retry_after, roll);
+        recall.not_before = now.saturating_add(micros(pause));
+    }
+
+    /// What was withdrawn and is still outside, in one sentence.
+    fn outside(&self) -> Option<String> {
+        let push = self.cursor.push.as_ref()?;
+        let lost = match push.unrecalled_total {
+            0 => None,
+            1 => Some("1 withdrawn object could not be taken back from the outside server; ask its operator to remove it".to_owned()),
+            many => Some(format!(
+                "{many} withdrawn objects could not be taken back from the outside server; ask its operator to remove them"
+            )),
+        };
+        let waits = push.recall.hindered.as_ref().map(|why| {
+            format!("something withdrawn is still outside and is asked for again: {why}")
+        });
+        match (lost, waits) {
+            (Some(lost), Some(waits)) => Some(format!("{lost}; {waits}")),
+            (lost, waits) => lost.or(waits),
+        }
+    }
+
     /// Adds a sentence about the server, once.
     pub(super) fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
@@ -143,8 +205,23 @@ impl FeedState {
         u64::try_from(now.saturating_sub(since) / 1_000_000).unwrap_or(0)
     }
 
-    /// How it does, and why in one sentence.
+    /// How it does, and why in one sentence. What is withdrawn and still outside is said whatever
+    /// else there is to say, also of a feed that is paused (I6).
     pub(super) fn health(&self, every_secs: u64, now: Micros) -> (FeedHealth, String) {
+        let (health, why) = self.of_runs(every_secs, now);
+        match (self.outside(), health) {
+            (None, _) => (health, why),
+            (Some(outside), FeedHealth::Failing | FeedHealth::Stale) => {
+                (health, format!("{why}; {outside}"))
+            }
+            (Some(outside), FeedHealth::Paused) => {
+                (FeedHealth::Unrecalled, format!("{why}, and {outside}"))
+            }
+            (Some(outside), _) => (FeedHealth::Unrecalled, outside),
+        }
+    }
+
+    fn of_runs(&self, every_secs: u64, now: Micros) -> (FeedHealth, String) {
         if self.paused {
             return (FeedHealth::Paused, "it is paused".to_owned());
         }
@@ -179,17 +256,18 @@ impl FeedState {
         if self.last_success.is_none() {
             return (FeedHealth::New, "it has not run yet".to_owned());
         }
-        match &self.cursor.push {
-            Some(push) if push.unrecalled_total > 0 => (
-                FeedHealth::Unrecalled,
-                format!(
-                    "{} withdrawn objects could not be taken back from the outside server; ask its operator to remove them",
-                    push.unrecalled_total
-                ),
-            ),
-            _ => (FeedHealth::Healthy, "the last run succeeded".to_owned()),
-        }
+        (FeedHealth::Healthy, "the last run succeeded".to_owned())
     }
+}
+
+/// Microseconds until something is due; 0: now. Further ahead than anything sets it, the clock was
+/// set back since.
+pub(super) fn wait_micros(not_before: Micros, now: Micros, every_secs: u64) -> u64 {
+    let ahead = u64::try_from(not_before.saturating_sub(now)).unwrap_or(0);
+    let most = every_secs
+        .max(RETRY_AFTER_SECS_MAX)
+        .saturating_mul(2 * 1_000_000);
+    if ahead > most { 0 } else { ahead }
 }
 
 /// Seconds until the next try after so many failures in a row: doubling from `BACKOFF_SECS_MIN` to
@@ -265,6 +343,56 @@ mod tests {
         let (health, why) = state.health(300, SEC);
         assert_eq!(health, FeedHealth::Unrecalled);
         assert!(why.starts_with("205 withdrawn objects"), "{why}");
+        // Neither a pause nor a failure hides it.
+        state.paused = true;
+        let (health, why) = state.health(300, SEC);
+        assert_eq!(health, FeedHealth::Unrecalled);
+        assert!(why.contains("paused, and 205 withdrawn objects"), "{why}");
+        state.paused = false;
+        state.failed(SEC, 300, &failure(None), 0);
+        let (health, why) = state.health(300, SEC);
+        assert_eq!(health, FeedHealth::Failing);
+        assert!(why.contains("said no; 205 withdrawn objects"), "{why}");
+    }
+
+    #[test]
+    fn what_waits_to_be_taken_back_is_said_until_it_is() {
+        let mut state = FeedState::new(0, true);
+        assert_eq!(state.health(300, SEC).0, FeedHealth::Paused);
+        state.recall_failed(SEC, 300, &failure(Some(90)), 0);
+        state.recall_failed(SEC, 300, &failure(Some(90)), 0);
+        let (health, why) = state.health(300, SEC);
+        assert_eq!(health, FeedHealth::Unrecalled);
+        assert!(why.contains("still outside and is asked for again: the server said no"));
+        assert_eq!(state.push().recall.not_before, 91 * SEC);
+        state.push().recall = Recall::default();
+        assert_eq!(state.health(300, SEC).0, FeedHealth::Paused);
+    }
+
+    #[test]
+    fn what_older_versions_kept_is_read() {
+        let text = r#"{"entry":7,"unrecalled":[],"unrecalled_total":0}"#;
+        let mut push: PushCursor = serde_json::from_str(text).unwrap();
+        assert_eq!(push.looked_up_to(), 7);
+        push.recalled = Some(9);
+        assert_eq!(push.looked_up_to(), 9);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_no_feed_waiting() {
+        let day = 86_400 * SEC;
+        assert_eq!(wait_micros(100 * SEC, 90 * SEC, 300), 10 * SEC as u64);
+        assert_eq!(wait_micros(90 * SEC, 100 * SEC, 300), 0);
+        assert_eq!(wait_micros(2 * day, 0, 300), 2 * day as u64);
+        // A year ahead: nothing sets it so far.
+        assert_eq!(wait_micros(365 * day, 0, 300), 0);
+        assert_eq!(wait_micros(i64::MAX, i64::MIN, 604_800), 0);
+        let mut state = FeedState::new(0, false);
+        state.succeeded(365 * day, 300, 0);
+        let (health, why) = state.health(300, day);
+        assert_eq!(health, FeedHealth::Stale);
+        assert!(why.contains("set back"), "{why}");
+        assert_eq!(state.success_age_secs(day), 0);
     }
 
     #[test]

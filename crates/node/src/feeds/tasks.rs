@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::task::{Id as TaskId, JoinSet};
 use tokio::time::Instant;
 
-use super::limits::{BACKOFF_SECS_MIN, RETRY_AFTER_SECS_MAX, RUN_SECS_MAX, RUNS_MAX, SETTLED_SECS};
+use super::limits::{BACKOFF_SECS_MIN, RUN_SECS_MAX, RUNS_MAX, SETTLED_SECS};
+use super::push::Way;
 use super::run::Run;
-use super::state::Failure;
-use super::{STATE, json_bytes};
+use super::state::{Failure, FeedState, wait_micros};
+use super::{Kept, STATE, json_bytes};
 use crate::admin::types::{AuditRecord, FeedInfo};
 use crate::auth::Caller;
 use crate::error::NodeError;
@@ -40,9 +41,8 @@ pub(crate) async fn follow(node: Arc<Node>) {
         };
         tokio::select! {
             () = stopped(&mut shutdown) => {
-                for name in names.values() {
-                    node.feeds.lane(name).stop.send_modify(|turn| *turn += 1);
-                }
+                let lanes = names.values().map(|name| node.feeds.lane(name));
+                let _held: Vec<_> = lanes.map(|lane| lane.hold()).collect();
                 while runs.join_next().await.is_some() {}
                 return;
             }
@@ -82,25 +82,25 @@ async fn start_due(
     let now = node.clock().micros();
     let mut wait = LOOK_SECS * 1_000_000;
     for (kept, state) in node.feeds_kept().await? {
-        let name = kept.spec.name;
+        let name = kept.spec.name.clone();
         let runs_already = names.values().any(|running| *running == name);
-        if kept.paused || runs_already || resting.contains_key(&name) {
+        if runs_already || resting.contains_key(&name) || node.feeds.lane(&name).is_busy() {
             continue;
         }
-        // Further ahead than anything sets it: the clock was set back since.
-        let most = (2 * kept.spec.every_secs).max(2 * RETRY_AFTER_SECS_MAX);
-        let ahead = u64::try_from(state.not_before.saturating_sub(now)).unwrap_or(0);
-        if state.not_before > now && ahead <= most.saturating_mul(1_000_000) {
-            let left = u64::try_from(state.not_before - now).unwrap_or(0);
-            wait = wait.min(left.max(1_000));
-            continue;
-        }
+        let part = match node.due(&kept, &state, now).await? {
+            Due::Now(part) => part,
+            Due::In(micros) => {
+                wait = wait.min(micros.max(1_000));
+                continue;
+            }
+            Due::Never => continue,
+        };
         if runs.len() >= RUNS_MAX {
             continue;
         }
         let (node, feed) = (Arc::clone(node), name.clone());
         let task = runs.spawn(async move {
-            match node.run_once(&feed, None).await {
+            match node.run_once(&feed, part, None).await {
                 Ok(ran) => ran,
                 Err(error) => {
                     tracing::error!(%error, feed, "how the run ended could not be noted");
@@ -113,7 +113,54 @@ async fn start_due(
     Ok(Duration::from_micros(wait))
 }
 
+/// What a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// What the feed is for.
+    Whole,
+    /// Takes back what was withdrawn, whether the feed is paused or not.
+    Recall,
+}
+
+/// When something is to be done.
+enum Due {
+    Now(Part),
+    /// In so many microseconds.
+    In(u64),
+    /// Not before somebody decides something.
+    Never,
+}
+
 impl Node {
+    /// What is to be done for a feed, and when.
+    async fn due(&self, kept: &Kept, state: &FeedState, now: i64) -> Result<Due, NodeError> {
+        let every = kept.spec.every_secs;
+        let whole = match kept.paused {
+            true => None,
+            false => Some(wait_micros(state.not_before, now, every)),
+        };
+        if whole == Some(0) {
+            return Ok(Due::Now(Part::Whole));
+        }
+        let otherwise = whole.map_or(Due::Never, Due::In);
+        let (Some(way), Some(push)) = (Way::of(&kept.spec.source), &state.cursor.push) else {
+            return Ok(otherwise);
+        };
+        // Withdrawals do not wait for the interval, nor for the end of a pause (I6).
+        let Ok(own) = way.own(self) else {
+            return Ok(otherwise);
+        };
+        let head = self.read(move |store| store.head(&own)).await?;
+        if head.is_none_or(|head| head.size <= push.looked_up_to()) {
+            return Ok(otherwise);
+        }
+        let recall = wait_micros(push.recall.not_before, now, every);
+        Ok(match (recall, whole) {
+            (0, _) => Due::Now(Part::Recall),
+            (recall, whole) => Due::In(recall.min(whole.unwrap_or(u64::MAX))),
+        })
+    }
+
     /// Runs a feed now and waits for the end; how it ended is in the answer.
     ///
     /// # Errors
@@ -125,7 +172,7 @@ impl Node {
                 "the feed {name} is paused; `kurultai feed resume {name}` lets it run"
             )));
         }
-        if !self.run_once(name, Some(caller)).await? {
+        if !self.run_once(name, Part::Whole, Some(caller)).await? {
             return Err(NodeError::request(format!(
                 "the feed {name} runs already; `kurultai feed status` says how it ends"
             )));
@@ -135,17 +182,24 @@ impl Node {
 
     /// One run, unless one is under way; on record where somebody asked for it. A failure of the run
     /// is noted and is no error here.
-    async fn run_once(&self, name: &str, by: Option<&Caller>) -> Result<bool, NodeError> {
+    async fn run_once(
+        &self,
+        name: &str,
+        part: Part,
+        by: Option<&Caller>,
+    ) -> Result<bool, NodeError> {
         let lane = self.feeds.lane(name);
         let Ok(_turn) = lane.turn.try_lock() else {
             return Ok(false);
         };
-        let mut stop = lane.stop.subscribe();
-        // Read after that: who pauses or removes writes first and stops then.
+        if !self.feeds.is_current(name, &lane) {
+            return Ok(false);
+        }
+        // Read under the turn: who pauses or removes writes under it, too.
         let Ok((kept, state)) = self.feed_kept(name).await else {
             return Ok(true);
         };
-        if kept.paused {
+        if kept.paused && part == Part::Whole {
             return Ok(true);
         }
         if let Some(caller) = by {
@@ -162,14 +216,25 @@ impl Node {
         let limit = Duration::from_secs(RUN_SECS_MAX);
         let ended = tokio::select! {
             biased;
-            _ = stop.changed() => None,
-            ended = tokio::time::timeout(limit, run.go()) => Some(ended.unwrap_or_else(|_| {
+            () = lane.held() => None,
+            ended = tokio::time::timeout(limit, run.part(part)) => Some(ended.unwrap_or_else(|_| {
                 Err(Failure::of(format!(
                     "the run was not finished in {RUN_SECS_MAX} s; the next one goes on where it stopped"
                 )))
             })),
         };
         match ended {
+            // How taking back went is remembered by itself.
+            Some(ended) if part == Part::Recall => {
+                if let Err(failure) = ended {
+                    tracing::warn!(
+                        feed = name,
+                        why = failure.why,
+                        "something withdrawn is still outside"
+                    );
+                }
+                run.checkpoint().await?;
+            }
             Some(ended) => self.note_end(run, ended).await?,
             // Neither succeeded nor failed, but what it did counts.
             None => run.checkpoint().await?,
@@ -208,6 +273,11 @@ impl Node {
 
     /// Notes a failure of a run that cannot say so itself.
     async fn note_failure(&self, name: &str, failure: &Failure) -> Result<(), NodeError> {
+        let lane = self.feeds.lane(name);
+        // Whoever has the turn by now notes how that ends.
+        let Ok(_turn) = lane.turn.try_lock() else {
+            return Ok(());
+        };
         let Ok((kept, mut state)) = self.feed_kept(name).await else {
             return Ok(());
         };
@@ -222,6 +292,16 @@ impl Node {
     }
 }
 
-fn roll() -> Result<u16, NodeError> {
+impl Run<'_> {
+    async fn part(&mut self, part: Part) -> Result<(), Failure> {
+        match part {
+            Part::Whole => self.go().await,
+            Part::Recall => self.only_recall().await,
+        }
+    }
+}
+
+/// Any number, to spread feeds over time.
+pub(super) fn roll() -> Result<u16, NodeError> {
     Ok(u16::from_be_bytes(random::<2>()?))
 }

@@ -404,7 +404,7 @@ pub(super) fn paths(shapes: &mut SchemaGenerator, paths: &mut Map<String, Value>
         "delete",
         "/feeds/{name}",
         "Remove a feed; what it brought stays",
-        none,
+        query::<t::FeedRemove>,
         Body::None,
         Reply::Nothing,
     );

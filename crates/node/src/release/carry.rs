@@ -305,6 +305,10 @@ impl Node {
                     Outcome::Added(seq) | Outcome::Duplicate(seq) => {
                         places.insert(hash, seq);
                     }
+                    Outcome::Stopped(_) => {
+                        let problem = format!("the form {hash} was withdrawn");
+                        return Err(NodeError::Store(StoreError::Entry { problem }));
+                    }
                     Outcome::Conflict { held } => {
                         let problem = format!(
                             "another form ({held}) left under the same id and version as {hash}"

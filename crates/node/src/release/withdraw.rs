@@ -73,6 +73,7 @@ impl Node {
         let size = self
             .read(move |store| Ok(store.head(&own)?.map_or(0, |head| head.size)))
             .await?;
+        self.feeds.withdrawn();
         Ok(WithdrawReport {
             channel: request.channel.clone(),
             withdrawn: taken.withdrawn,

@@ -8,6 +8,10 @@ mod hostile;
 mod outside;
 mod peers;
 mod push;
+mod recall;
+mod tls;
+mod turns;
+mod versions;
 #[path = "../world/mod.rs"]
 mod world;
 

@@ -2,7 +2,7 @@
 //! back when it is withdrawn.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use hyper::{Method, StatusCode};
 use node::admin::types::{AuditPage, FeedHealth, FeedInfo};
@@ -16,6 +16,11 @@ use super::{assert_failing, assert_healthy, quarantine, refused, run};
 pub(crate) const ALERTS: &str = "steppe/alerts";
 
 pub(crate) async fn kz() -> Running {
+    kz_at(Arc::default()).await
+}
+
+/// The same, by a clock that is ahead.
+pub(crate) async fn kz_at(ahead: Arc<AtomicI64>) -> Running {
     let (kz, kg) = (
         prepare("KZ", "[feeds]\nlocal = true\n").await,
         prepare("KG", "").await,
@@ -23,11 +28,11 @@ pub(crate) async fn kz() -> Running {
     let mut drill = channel("drill", &["KZ", "KG"]);
     drill.exercise = true;
     let note = ratified(&[&kz, &kg], vec![channel("alerts", &["KZ", "KG"]), drill]);
-    kz.start(Some(&note)).await
+    kz.start_at(Some(&note), ahead).await
 }
 
 /// Releases these objects under a label.
-async fn release(at: &Running, numbers: std::ops::Range<u32>, label: &str) {
+pub(crate) async fn release(at: &Running, numbers: std::ops::Range<u32>, label: &str) {
     let objects: Vec<String> = numbers
         .clone()
         .map(|number| indicator(number, ""))
@@ -39,13 +44,13 @@ async fn release(at: &Running, numbers: std::ops::Range<u32>, label: &str) {
     assert_eq!(report.released, ids.len(), "{report:?}");
 }
 
-async fn withdraw(at: &Running, number: u32) {
+pub(crate) async fn withdraw(at: &Running, number: u32) {
     let request = json!({"channel": ALERTS, "ids": [indicator_id(number)], "reason": "wrong"});
     let _: Value = at.post("/withdraw", &request).await;
 }
 
 /// Adds a feed that pushes and lets it run.
-async fn open(at: &Running, source: Value) {
+pub(crate) async fn open(at: &Running, source: Value) {
     let spec = json!({"name": "out", "source": source, "every_secs": 3600});
     let info: FeedInfo = at.post("/feeds", &spec).await;
     assert_eq!(info.health, FeedHealth::Paused);
@@ -103,7 +108,7 @@ async fn what_is_for_everybody_is_pushed_and_taken_back() {
         assert_eq!(peer.ids().await, wanted, "{}", peer.name);
         assert_eq!(info.accepted, 160);
         // Who adds a feed for the same again: what is there already is no failure.
-        let (status, _, _) = at.ask(Method::DELETE, "/feeds/out", "").await;
+        let (status, _, _) = at.ask(Method::DELETE, "/feeds/out?force=true", "").await;
         assert_eq!(status, StatusCode::NO_CONTENT);
         let source = json!({
             "kind": "taxii-push", "url": peer.collection, "channel": ALERTS, "access": access(&at),
@@ -131,13 +136,13 @@ async fn what_is_for_everybody_is_pushed_and_taken_back() {
 }
 
 /// A server that keeps nothing and takes everything, but for what a test says.
-fn takes() -> axum::response::Response {
+pub(crate) fn takes() -> axum::response::Response {
     taxii(
         r#"{"id":"00000000-0000-4000-8000-000000000001","status":"complete","total_count":1,"success_count":1}"#,
     )
 }
 
-fn source(outside: &Outside, extra: Value) -> Value {
+pub(crate) fn source(outside: &Outside, extra: Value) -> Value {
     let mut source = json!({
         "kind": "taxii-push", "url": format!("{}/taxii2/", outside.base), "collection": "c0", "channel": ALERTS,
     });

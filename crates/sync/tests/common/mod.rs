@@ -305,7 +305,7 @@ impl Origin {
                     entry: entry(object, action, LABEL),
                     object: Some(seq),
                 },
-                Outcome::Conflict { .. } => panic!("a conflict"),
+                other => panic!("{other:?}"),
             });
         let append = Command::Append {
             log: self.log.clone(),

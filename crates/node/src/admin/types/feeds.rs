@@ -1,7 +1,7 @@
 //! Feeds, as the admin API says and hears them.
 //!
 //! `GET /feeds` → `Vec<FeedInfo>`; `POST /feeds` ([`FeedSpec`]) → [`FeedInfo`]; `GET /feeds/{name}`
-//! → [`FeedInfo`]; `DELETE /feeds/{name}` → 204; `POST /feeds/{name}/run`, `/pause`, `/resume` →
+//! → [`FeedInfo`]; `DELETE /feeds/{name}` ([`FeedRemove`]) → 204; `POST /feeds/{name}/run`, `/pause`, `/resume` →
 //! [`FeedInfo`]; `GET /feeds/{name}/quarantine` → [`FeedQuarantine`].
 //!
 //! Reading takes the duty operator, analyst, releaser or auditor; every change the duty operator.
@@ -48,6 +48,9 @@ pub enum FeedSource {
         /// The collection's id, alias or title; not needed where there is only one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         collection: Option<String>,
+        /// Only the latest version of each object that the server has at the time; absent: all.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        latest_only: bool,
         /// What proves this node to the server.
         #[serde(default)]
         access: FeedAccess,
@@ -116,6 +119,16 @@ pub struct FeedAccess {
     /// system's].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorities: Option<PathBuf>,
+}
+
+/// How `DELETE /feeds/{name}` is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FeedRemove {
+    /// Also where something that the feed pushed is still outside: that is then for nobody to take
+    /// back, and on record.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// How a feed does.
