@@ -1,6 +1,9 @@
 //! How much of STIX 2.1 the national intake asks for, beyond what every node asks.
 //!
-//! `off` costs nothing. What partners send over channels never comes here.
+//! The default, `lenient`, refuses nothing: what is not as the standard says is counted where there
+//! is a place to tell it (the answer to `kurultai add`, the metrics), and costs nothing where there
+//! is none (a TAXII POST, the hot path of intake). What partners send over channels never comes
+//! here.
 
 use model::Object;
 use model::validate::{Finding, Mode, Severity, Validator};
@@ -11,9 +14,9 @@ use serde::Deserialize;
 #[serde(rename_all = "lowercase")]
 pub enum Validation {
     /// Nothing more is asked.
-    #[default]
     Off,
-    /// Everything is taken, and warnings are counted where the answer has a place for them.
+    /// Everything is taken, and warnings are counted where there is a place to tell them.
+    #[default]
     Lenient,
     /// Objects that break what the standard says MUST are refused, one by one.
     Strict,

@@ -129,7 +129,8 @@ pub const NATIONAL_REQUESTS_EACH_MAX: usize = 256;
 /// of the largest kind. Answers of up to `PACE_BYTES` are not counted.
 pub const ANSWER_BYTES_HELD_MAX: usize = 512 << 20;
 
-/// LIMIT: of them, of one address, so that whoever takes nothing leaves room for others.
+/// LIMIT: of them, of one address, and never more than is then left for all others, so that whoever
+/// takes nothing leaves room for them (`serve/answers.rs`).
 pub const ANSWER_BYTES_EACH_MAX: usize = 128 << 20;
 
 /// LIMIT: answers that wait for room among those; each is in memory meanwhile.

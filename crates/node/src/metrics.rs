@@ -57,6 +57,7 @@ struct Log {
 pub struct Metrics {
     registry: Registry,
     added: Counter,
+    warnings: Counter,
     releases: Family<Outcome, Counter>,
     withdrawn: Counter,
     answers: Family<Answer, Counter>,
@@ -92,6 +93,7 @@ impl Metrics {
         let mut metrics = Metrics {
             registry: Registry::with_prefix("kurultai"),
             added: Counter::default(),
+            warnings: Counter::default(),
             releases: Family::default(),
             withdrawn: Counter::default(),
             answers: Family::default(),
@@ -113,6 +115,11 @@ impl Metrics {
             "objects_added",
             "Objects taken into the national collection",
             metrics.added.clone(),
+        );
+        registry.register(
+            "intake_warnings",
+            "Warnings about the STIX of objects given by hand and by feeds",
+            metrics.warnings.clone(),
         );
         registry.register(
             "releases",
@@ -191,6 +198,11 @@ impl Metrics {
     /// Objects came into the national collection.
     pub fn added(&self, objects: usize) {
         self.added.inc_by(objects as u64);
+    }
+
+    /// Objects that were given differ from what STIX 2.1 asks for in so many places.
+    pub(crate) fn warned(&self, warnings: u64) {
+        self.warnings.inc_by(warnings);
     }
 
     pub(crate) fn released(&self, outcome: &'static str, objects: usize) {

@@ -222,6 +222,10 @@ impl IntoResponse for Fault {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            // What there is too much of comes free in moments; clients that obey wait that long.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if status == StatusCode::UNAUTHORIZED {
             for challenge in [r#"Basic realm="kurultai""#, r#"Bearer realm="kurultai""#] {
                 headers.append(
@@ -231,5 +235,21 @@ impl IntoResponse for Fault {
             }
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_refused_for_want_of_room_is_told_when_to_come_back() {
+        for fault in [Fault::crowded(), Fault::untaken()] {
+            let response = fault.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        }
+        let other = Fault::not_found().into_response();
+        assert!(!other.headers().contains_key(header::RETRY_AFTER));
     }
 }

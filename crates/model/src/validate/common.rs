@@ -287,7 +287,7 @@ impl Walk<'_> {
     }
 
     /// What `external_references` of certain sources hold, and which lack hashes.
-    pub(super) fn external_references(&mut self, map: &Members, place: &Place<'_>) {
+    pub(super) fn external_references(&mut self, kind: &str, map: &Members, place: &Place<'_>) {
         let Some(references) = map.get("external_references").and_then(Value::as_array) else {
             return;
         };
@@ -298,28 +298,36 @@ impl Walk<'_> {
             let number = |prefix: &str| part("external_id").and_then(|id| id.strip_prefix(prefix));
             let digits =
                 |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            match part("source_name") {
-                Some("cve") => {
-                    let fits = number("CVE-")
-                        .and_then(|rest| rest.split_once('-'))
-                        .is_some_and(|(year, number)| {
-                            year.len() == 4 && digits(year) && number.len() >= 4 && digits(number)
-                        });
-                    if !fits {
-                        self.out.add(
-                            &rules::REFERENCE_CVE,
-                            &here,
-                            "a reference to cve needs an external_id such as CVE-2021-44228",
-                        );
-                    }
-                }
-                Some("capec") if !number("CAPEC-").is_some_and(digits) => {
-                    self.out.add(
-                        &rules::REFERENCE_CAPEC,
-                        &here,
-                        "a reference to capec needs an external_id such as CAPEC-550",
-                    );
-                }
+            let is_cve = number("CVE-")
+                .and_then(|rest| rest.split_once('-'))
+                .is_some_and(|(year, number)| {
+                    year.len() == 4 && digits(year) && number.len() >= 4 && digits(number)
+                });
+            let is_capec = number("CAPEC-").is_some_and(digits);
+            // The types for which the standard says under which name these numbers stand.
+            match (part("source_name"), kind) {
+                (Some("cve"), _) if !is_cve => self.out.add(
+                    &rules::REFERENCE_CVE,
+                    &here,
+                    "a reference to cve needs an external_id such as CVE-2021-44228",
+                ),
+                (Some("capec"), _) if !is_capec => self.out.add(
+                    &rules::REFERENCE_CAPEC,
+                    &here,
+                    "a reference to capec needs an external_id such as CAPEC-550",
+                ),
+                (Some(name), "vulnerability") if is_cve && name != "cve" => self.out.add_in(
+                    &rules::REFERENCE_CVE,
+                    "4.19",
+                    &here.key("source_name"),
+                    "the source_name of a CVE number is cve",
+                ),
+                (Some(name), "attack-pattern") if is_capec && name != "capec" => self.out.add_in(
+                    &rules::REFERENCE_CAPEC,
+                    "4.1",
+                    &here.key("source_name"),
+                    "the source_name of a CAPEC number is capec",
+                ),
                 _ => {}
             }
             if part("url").is_some() && reference.get("hashes").is_none() {

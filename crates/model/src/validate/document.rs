@@ -1,6 +1,7 @@
 //! Many objects in one text: bundles (section 8), and what objects say of each other.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde_json::Value;
 
@@ -93,40 +94,53 @@ fn bundle(out: &mut Findings, map: &Members, place: &Place<'_>) {
 }
 
 fn all(validator: &Validator, out: &mut Findings, objects: &[Value], place: &Place<'_>) {
-    let word =
-        |object: &'_ Value, name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
-    let mut versions: HashMap<(String, Option<String>), usize> = HashMap::new();
+    // Where each object first stands, and each of its versions.
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    let mut versions: HashMap<(&str, Option<&str>), usize> = HashMap::new();
     for (index, object) in objects.iter().enumerate() {
         let here = place.index(index);
         validator.object_at(out, object, &here);
         let Some(id) = word(object, "id") else {
             continue;
         };
-        if let Some(first) = versions.insert((id, word(object, "modified")), index) {
-            out.add(
-                &rules::BUNDLE_TWICE,
-                &here,
-                format!("the same version of this object stands at position {first} too"),
-            );
-        }
-    }
-    for (index, object) in objects.iter().enumerate() {
-        if object
-            .get("type")
-            .is_some_and(|kind| kind == "language-content")
-        {
-            let wanted = word(object, "object_modified");
-            let target = objects.iter().find(|target| {
-                target.get("id").is_some()
-                    && target.get("id") == object.get("object_ref")
-                    && (wanted.is_none() || word(target, "modified") == wanted)
-            });
-            if let Some(target) = target {
-                let here = place.index(index);
-                translated(out, object, target, &here.key("contents"));
+        first.entry(id).or_insert(index);
+        match versions.entry((id, word(object, "modified"))) {
+            Entry::Vacant(free) => {
+                free.insert(index);
+            }
+            Entry::Occupied(taken) => {
+                let first = taken.get();
+                out.add(
+                    &rules::BUNDLE_TWICE,
+                    &here,
+                    format!("the same version of this object stands at position {first} too"),
+                );
             }
         }
     }
+    for (index, object) in objects.iter().enumerate() {
+        if word(object, "type") != Some("language-content") {
+            continue;
+        }
+        let Some(id) = word(object, "object_ref") else {
+            continue;
+        };
+        let target = match word(object, "object_modified") {
+            Some(version) => versions.get(&(id, Some(version))),
+            None => first.get(id),
+        };
+        if let Some(target) = target {
+            let here = place.index(index);
+            translated(out, object, &objects[*target], &here.key("contents"));
+        }
+    }
+}
+
+/// A text that an object has under this name.
+fn word<'v>(object: &'v Value, name: &str) -> Option<&'v str> {
+    #[cfg(test)]
+    super::steps::count();
+    object.get(name).and_then(Value::as_str)
 }
 
 /// Whether what is translated is there in the target.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::report::{Place, quote};
 use super::rules;
+use super::shape::To;
 use super::text;
 use super::walk::{Members, Walk, members};
 use super::{Validator, relationships, tables};
@@ -39,15 +40,7 @@ pub(super) fn check(
                 text::is_lower_case,
             );
         }
-        "observed-data" => {
-            if map.contains_key("objects") && map.contains_key("object_refs") {
-                walk.out.add(
-                    &rules::OBSERVED_ONE,
-                    place,
-                    "objects and object_refs exclude each other",
-                );
-            }
-        }
+        "observed-data" => observed_data(walk, map, place),
         "relationship" => relationship(walk, map, place),
         "language-content" => language_content(walk, map, place),
         "marking-definition" => marking(walk, map, place),
@@ -91,6 +84,33 @@ fn indicator(walk: &mut Walk<'_>, validator: &Validator, map: &Members, place: &
         && let Err(why) = (validator.pattern)(pattern)
     {
         walk.out.add(&rules::PATTERN, &here, why);
+    }
+}
+
+fn observed_data(walk: &mut Walk<'_>, map: &Members, place: &Place<'_>) {
+    if map.contains_key("objects") && map.contains_key("object_refs") {
+        walk.out.add(
+            &rules::OBSERVED_ONE,
+            place,
+            "objects and object_refs exclude each other",
+        );
+    }
+    let refs = map.get("object_refs").and_then(Value::as_array);
+    // What is no identifier, or no list with something in it, has been told already.
+    let types: Option<Vec<&str>> = refs
+        .into_iter()
+        .flatten()
+        .map(|id| id.as_str()?.split_once("--").map(|(kind, _)| kind))
+        .collect();
+    if let Some(types) = types
+        && !types.is_empty()
+        && !types.iter().any(|kind| To::Sco.takes(kind))
+    {
+        walk.out.add(
+            &rules::OBSERVED_SCO,
+            &place.key("object_refs"),
+            "object_refs names no cyber observable",
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! Findings: what a rule has to say about a place.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::rules::{self, Rule, Weight};
@@ -74,7 +75,8 @@ impl fmt::Display for Finding {
 /// What was found in one text or object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The findings, in the order in which they were made; at most `FINDINGS_MAX` an object.
+    /// The findings, in the order in which they were made: at most `FINDINGS_MAX` an object, then a
+    /// note that it has more, and at most `REPORT_FINDINGS_MAX` in all.
     pub findings: Vec<Finding>,
     /// Objects looked at.
     pub objects: usize,
@@ -149,6 +151,8 @@ pub(super) struct Findings {
     report: Report,
     /// Findings listed for the object at hand.
     here: usize,
+    /// It has been said that the text has more findings than are listed.
+    full: bool,
 }
 
 impl Findings {
@@ -157,6 +161,7 @@ impl Findings {
             mode,
             report: Report::default(),
             here: 0,
+            full: false,
         }
     }
 
@@ -192,8 +197,9 @@ impl Findings {
         // An error is always listed once, so that a refusal can name it.
         let first_error =
             severity == Severity::Error && self.report.counts[Severity::Error as usize] == 1;
-        let room = self.here < FINDINGS_MAX && self.report.findings.len() < REPORT_FINDINGS_MAX;
-        if room || first_error {
+        // Two places are kept: for the first error, and for the word that the text has more.
+        let room = self.report.findings.len() < REPORT_FINDINGS_MAX - 2;
+        if first_error || (room && self.here < FINDINGS_MAX) {
             self.report.findings.push(Finding {
                 severity,
                 pointer: place.pointer(),
@@ -201,37 +207,55 @@ impl Findings {
                 section,
                 sentence: sentence.into(),
             });
-        } else if self.here == FINDINGS_MAX {
-            self.report.findings.push(Finding {
-                severity: Severity::Note,
-                pointer: String::new(),
-                rule: &rules::MORE,
-                section: rules::MORE.section,
-                sentence: format!(
-                    "more than {FINDINGS_MAX} findings in one object; the rest is counted only"
-                ),
-            });
+        } else if !room && !self.full {
+            self.full = true;
+            self.more(REPORT_FINDINGS_MAX, "text");
+        } else if room && self.here == FINDINGS_MAX {
+            self.more(FINDINGS_MAX, "object");
         }
         self.here += 1;
     }
 
-    /// A node does not take in what stands at the refusal's place: an error in both modes. Where a
-    /// rule has been broken at that very place, its finding becomes that error.
-    pub(super) fn refuse(&mut self, refusal: &Refusal) {
-        let same = |finding: &&mut Finding| {
-            finding.pointer == refusal.pointer && finding.rule.weight == Weight::Must
-        };
-        if let Some(finding) = self.report.findings.iter_mut().find(same) {
-            self.report.counts[finding.severity as usize] -= 1;
-            self.report.counts[Severity::Error as usize] += 1;
-            finding.severity = Severity::Error;
-        } else {
-            self.here = 0;
-            self.add(
-                &rules::INTAKE,
-                &Place::Top(&refusal.pointer),
-                refusal.reason.to_string(),
-            );
+    /// Says that findings are left out.
+    fn more(&mut self, most: usize, of: &str) {
+        self.report.findings.push(Finding {
+            severity: Severity::Note,
+            pointer: String::new(),
+            rule: &rules::MORE,
+            section: rules::MORE.section,
+            sentence: format!("one {of} lists at most {most} findings; the rest is counted only"),
+        });
+    }
+
+    /// A node does not take in what stands at the places of these refusals: errors in both modes.
+    /// Where a rule has been broken at that very place, its finding becomes that error.
+    pub(super) fn refuse(&mut self, refusals: &[Refusal]) {
+        if refusals.is_empty() {
+            return;
+        }
+        // The first of each place.
+        let mut broken: HashMap<String, usize> = HashMap::new();
+        for (at, finding) in self.report.findings.iter().enumerate() {
+            #[cfg(test)]
+            super::steps::count();
+            if finding.rule.weight == Weight::Must {
+                broken.entry(finding.pointer.clone()).or_insert(at);
+            }
+        }
+        for refusal in refusals {
+            let same = broken.get(&refusal.pointer);
+            if let Some(finding) = same.and_then(|at| self.report.findings.get_mut(*at)) {
+                self.report.counts[finding.severity as usize] -= 1;
+                self.report.counts[Severity::Error as usize] += 1;
+                finding.severity = Severity::Error;
+            } else {
+                self.here = 0;
+                self.add(
+                    &rules::INTAKE,
+                    &Place::Top(&refusal.pointer),
+                    refusal.reason.to_string(),
+                );
+            }
         }
     }
 

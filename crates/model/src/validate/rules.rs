@@ -46,8 +46,8 @@ rules! {
     DICTIONARY_EMPTY "stix-2.3-empty" "2.3" Must "dictionaries are not empty";
     DICTIONARY_KEY "stix-2.3-key" "2.3" Must "dictionary keys are 1 to 250 of letters, digits, hyphen and underscore";
     ENUMERATION "stix-2.4-enumeration" "2.4" Must "values of closed vocabularies come from their list";
-    REFERENCE_CVE "stix-2.5-cve" "2.5" Must "source_name cve goes with an external_id of the form CVE-YYYY-NNNN";
-    REFERENCE_CAPEC "stix-2.5-capec" "2.5" Must "source_name capec goes with an external_id of the form CAPEC-N";
+    REFERENCE_CVE "stix-2.5-cve" "2.5" Must "source_name cve goes with an external_id of the form CVE-YYYY-NNNN, and in a vulnerability the other way round";
+    REFERENCE_CAPEC "stix-2.5-capec" "2.5" Must "source_name capec goes with an external_id of the form CAPEC-N, and in an attack pattern the other way round";
     REFERENCE_HASH "stix-2.5-hashes" "2.5" Note "an external reference with a url should carry hashes of what it names";
     HASH_NAME "stix-2.7-name" "2.7" Must "names of hash algorithms are 3 to 250 of letters, digits, hyphen and underscore";
     HASH_VALUE "stix-2.7-value" "2.7" Must "a hash has the form of its algorithm";
@@ -88,12 +88,13 @@ rules! {
     FAMILY_NAME "stix-4.11-family-name" "4.11" Must "a malware family has a name";
     PRODUCT "stix-4.12-product" "4.12" Should "a product's name is in lower case with hyphens";
     OBSERVED_ONE "stix-4.14-one-of" "4.14" Must "observed data has objects or object_refs, not both";
+    OBSERVED_SCO "stix-4.14-observable" "4.14" Must "object_refs of observed data names at least one cyber observable";
     OBSERVED_KEY "stix-4.14-key" "4.14" Must "references inside objects name keys of objects";
     RELATIONSHIP_TYPE "stix-5.1-type" "5.1" Must "relationship types are of a-z, 0-9 and hyphen";
     RELATIONSHIP_ENDS "stix-5.1-ends" "5.1" Should "relationships connect types as the standard's summary of relationships lists them";
     ARTIFACT_ONE "stix-6.1-one-of" "6.1" Must "an artifact has payload_bin or url, not both, and hashes with a url";
     ARTIFACT_KEY "stix-6.1-decryption-key" "6.1" Must "decryption_key stands only with encryption_algorithm";
-    MIME "stix-6.1-mime-type" "6.1" Must "media types have the form type/subtype";
+    MIME "stix-6.1-mime-type" "6.1" Should "media types have the form type/subtype of those that IANA registers";
     VALUE "stix-6-value" "6" Must "names and addresses have the form of their kind";
     CHARSET "stix-6.3-charset" "6.3" Must "character sets have names as IANA registers them";
     EMAIL_BODY "stix-6.6-body" "6.6" Must "body stands only in messages of one part, body_multipart only in those of several";

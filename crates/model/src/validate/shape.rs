@@ -41,8 +41,6 @@ pub(super) enum Kind {
     Closed(&'static Vocabulary),
     /// A list with at least one element.
     List(&'static Kind),
-    /// Text, or a list of texts.
-    TextOrTexts,
     /// Text or a whole number.
     TextOrWhole,
     /// An object with properties of its own.

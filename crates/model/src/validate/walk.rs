@@ -278,10 +278,6 @@ impl Walk<'_> {
                 }
                 _ => self.kind("a list", place),
             },
-            Kind::TextOrTexts => match value {
-                Value::Array(_) => self.value(&super::shape::TEXTS, value, section, place),
-                _ => self.value(&Kind::Text, value, section, place),
-            },
             Kind::TextOrWhole => {
                 if !value.is_string() && whole(value).is_none() {
                     self.kind("a string or a whole number", place);

@@ -126,6 +126,7 @@ pub(super) async fn add(
         })?;
     let validation = node.config().intake_validation;
     let mut parsed = blocking(move || parse(body, validation)).await?;
+    node.metrics().warned(parsed.warnings);
     let objects = std::mem::take(&mut parsed.objects);
     let mut report = AddReport {
         total: parsed.total,

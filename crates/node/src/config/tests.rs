@@ -21,7 +21,7 @@ fn the_template_is_a_valid_configuration_with_safe_defaults() {
     assert_eq!(config.mode("any", "channel"), ReleaseMode::Manual);
     assert_eq!(config.intake_label, Label::parse("TLP:AMBER").unwrap());
     assert_eq!(config.keys, Path::new("/data/keys"));
-    assert_eq!(config.intake_validation, Validation::Off);
+    assert_eq!(config.intake_validation, Validation::Lenient);
 }
 
 #[test]

@@ -74,20 +74,28 @@ impl<'a> Intake<'a> {
 
     async fn batch(&mut self, places: &[String], batch: Vec<Object>) -> Result<(), NodeError> {
         let validation = self.node.config().intake_validation;
-        let (judged, batch) = self
+        let (judged, batch, warnings) = self
             .node
             .read(move |store| {
+                let mut warnings = 0;
                 let judged = store.standing(&batch)?.into_iter().zip(&batch);
                 let judged: Vec<_> = judged
                     .map(|(standing, object)| match standing {
                         // What is held was judged when it came.
                         Standing::Known => (standing, None),
-                        _ => (standing, validation.refuses(object)),
+                        _ => match validation.check(object) {
+                            Ok(found) => {
+                                warnings += found;
+                                (standing, None)
+                            }
+                            Err(error) => (standing, Some(error.to_string())),
+                        },
                     })
                     .collect();
-                Ok((judged, batch))
+                Ok((judged, batch, warnings))
             })
             .await?;
+        self.node.metrics().warned(warnings);
         let mut fresh = Vec::new();
         let mut fresh_places = Vec::new();
         for ((object, (standing, invalid)), place) in batch.into_iter().zip(judged).zip(places) {

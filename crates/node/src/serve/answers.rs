@@ -47,9 +47,11 @@ impl Answers {
         }
         // What is larger than all the room (nothing should be) takes all that one may have.
         let units = bytes.min(ANSWER_BYTES_EACH_MAX).div_ceil(UNIT);
-        let share = self
-            .each
-            .take_many(whose, units, ANSWER_BYTES_EACH_MAX / UNIT)?;
+        // Nobody comes to hold more than is then left free for everybody else, so whoever holds most
+        // gives way first and a few addresses never fill it all. One answer each may always try.
+        let left = self.all.available_permits().saturating_sub(units);
+        let most = left.max(units).min(ANSWER_BYTES_EACH_MAX / UNIT);
+        let share = self.each.take_many(whose, units, most)?;
         let permits = u32::try_from(units).ok()?;
         if let Ok(room) = Arc::clone(&self.all).try_acquire_many_owned(permits) {
             return Some(Some((share, room)));
@@ -99,20 +101,55 @@ mod tests {
     use super::*;
     use http_body_util::BodyExt;
 
+    /// Takes room for as many answers as there is, one after the other.
+    async fn fill(answers: &Answers, whose: &str, bytes: u64) -> Vec<Held<Room>> {
+        let mut held = Vec::new();
+        let begun = tokio::time::Instant::now();
+        while let Some(room) = answers.room(whose, bytes).await {
+            held.push(Held::new(Body::from("ok"), room.expect("large")));
+        }
+        assert!(begun.elapsed().is_zero(), "refused at once");
+        held
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_who_take_nothing_leave_room_for_others() {
+        let answers = Answers::new();
+        let large = 16 << 20;
+        let mut held = Vec::new();
+        let mut shares = Vec::new();
+        for place in 0..4 {
+            let mine = fill(&answers, &format!("place {place}"), large).await;
+            shares.push(mine.len() * (16 << 20));
+            held.extend(mine);
+        }
+        assert_eq!(
+            shares[0], ANSWER_BYTES_EACH_MAX,
+            "alone it has its whole share"
+        );
+        // Those who come later are served at once, with several answers, and so are those after them.
+        for place in ["another", "one more"] {
+            let begun = tokio::time::Instant::now();
+            let room = answers.room(place, large).await;
+            assert!(room.is_some() && begun.elapsed().is_zero());
+            held.push(Held::new(Body::from("ok"), room.unwrap().unwrap()));
+        }
+        // When there is little left, whoever holds much is refused at once, and has it again later.
+        assert!(answers.room("place 0", large).await.is_none());
+        held.drain(..8);
+        assert!(answers.room("place 0", large).await.is_some());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn untaken_answers_are_bounded_for_each_and_for_all_and_small_ones_always_go() {
         let answers = Answers::new();
         let large = 16 << 20;
         let mut held = Vec::new();
-        for place in 0..ANSWER_BYTES_HELD_MAX / ANSWER_BYTES_EACH_MAX {
-            let place = format!("place {place}");
-            for _ in 0..ANSWER_BYTES_EACH_MAX / (16 << 20) {
-                let room = answers.room(&place, large).await.expect("room").unwrap();
-                held.push(Held::new(Body::from("ok"), room));
+        for place in 0..ANSWER_BYTES_HELD_MAX / (16 << 20) {
+            held.extend(fill(&answers, &format!("place {place}"), large).await);
+            if answers.all.available_permits() == 0 {
+                break;
             }
-            let begun = tokio::time::Instant::now();
-            assert!(answers.room(&place, large).await.is_none(), "its share");
-            assert!(begun.elapsed().is_zero(), "at once");
         }
         let begun = tokio::time::Instant::now();
         assert!(answers.room("another", large).await.is_none(), "all of it");

@@ -18,6 +18,11 @@ impl Host for TaxiiHost {
         format!("Kurultai node of {}", self.0.config().name)
     }
 
+    fn origin(&self) -> Option<String> {
+        let origin = self.0.config().people.origin.as_ref()?;
+        Some(origin.origin().ascii_serialization())
+    }
+
     fn store(&self) -> &Store {
         self.0.store()
     }

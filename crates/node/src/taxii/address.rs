@@ -2,8 +2,9 @@
 //!
 //! The standard allows a relative address, which is right behind every proxy; some clients take
 //! only a whole one. So it is whole where scheme and host are known for sure: the connection's own
-//! TLS, a proxy that says which scheme the client used, or a client on this very machine. It is
-//! told to nobody but the client whose own headers it is made of.
+//! TLS, the origin that the configuration names (`people.origin`; a proxy may have put another host
+//! in the request), a proxy that says which scheme the client used, or a client on this very
+//! machine. What is made of a client's headers is told to nobody else.
 
 use axum::http::{header, request::Parts};
 
@@ -14,10 +15,14 @@ use super::API_ROOT;
 pub struct OverTls;
 
 /// The address of the API root for this client.
-pub(super) fn api_root(parts: &Parts) -> String {
-    match scheme_and_host(parts) {
-        Some((scheme, host)) => format!("{scheme}://{host}{API_ROOT}"),
-        None => API_ROOT.to_owned(),
+pub(super) fn api_root(parts: &Parts, origin: Option<&str>) -> String {
+    match (origin, scheme_and_host(parts)) {
+        (Some(origin), _) if parts.extensions.get::<OverTls>().is_none() => {
+            format!("{origin}{API_ROOT}")
+        }
+        (_, Some((scheme, host))) => format!("{scheme}://{host}{API_ROOT}"),
+        (Some(origin), None) => format!("{origin}{API_ROOT}"),
+        (None, None) => API_ROOT.to_owned(),
     }
 }
 
@@ -59,6 +64,10 @@ mod tests {
     use super::*;
 
     fn root(uri: &str, headers: &[(&str, &str)], tls: bool) -> String {
+        root_of(uri, headers, tls, None)
+    }
+
+    fn root_of(uri: &str, headers: &[(&str, &str)], tls: bool, origin: Option<&str>) -> String {
         let mut request = axum::http::Request::get(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -67,7 +76,26 @@ mod tests {
         if tls {
             parts.extensions.insert(OverTls);
         }
-        api_root(&parts)
+        api_root(&parts, origin)
+    }
+
+    #[test]
+    fn the_origin_that_is_configured_stands_for_what_a_proxy_hides() {
+        let origin = Some("https://ti.kz.example");
+        let whole = "https://ti.kz.example/taxii2/kurultai/";
+        let inside = ("host", "127.0.0.1:8441");
+        let proxied = [inside, ("x-forwarded-proto", "http")];
+        assert_eq!(root_of("/taxii2/", &[], false, origin), whole);
+        assert_eq!(root_of("/taxii2/", &[inside], false, origin), whole);
+        assert_eq!(root_of("/taxii2/", &proxied, false, origin), whole);
+        // The connection's own TLS ends here, so its host is the client's; without one the origin is
+        // better than none.
+        let other = ("host", "10.0.0.5:8441");
+        assert_eq!(
+            root_of("/taxii2/", &[other], true, origin),
+            "https://10.0.0.5:8441/taxii2/kurultai/"
+        );
+        assert_eq!(root_of("/taxii2/", &[], true, origin), whole);
     }
 
     #[test]

@@ -7,12 +7,12 @@
 use std::io::{self, Write};
 
 use axum::http::{HeaderMap, HeaderName, header};
-use flate2::write::{GzEncoder, MultiGzDecoder};
+use flate2::write::{GzDecoder, GzEncoder};
 use zstd::stream::raw::{DParameter, Decoder};
 use zstd::stream::zio;
 
 use super::fault::Fault;
-use super::limits::ZSTD_WINDOW_LOG_MAX;
+use super::limits::{GZIP_MEMBERS_MAX, ZSTD_WINDOW_LOG_MAX};
 
 /// The level of zstd: its own default, some 300 MB/s.
 const ZSTD_LEVEL: i32 = 3;
@@ -127,7 +127,7 @@ pub(super) enum Unpacker<W: Write> {
     /// As it is.
     Identity(W),
     /// One gzip member or several.
-    Gzip(Box<MultiGzDecoder<W>>),
+    Gzip(Members<W>),
     /// zstd frames.
     Zstd(Box<zio::Writer<W, Decoder<'static>>>),
 }
@@ -137,7 +137,7 @@ impl<W: Write> Unpacker<W> {
     pub(super) fn new(coding: Coding, into: W) -> io::Result<Unpacker<W>> {
         Ok(match coding {
             Coding::Identity => Unpacker::Identity(into),
-            Coding::Gzip => Unpacker::Gzip(Box::new(MultiGzDecoder::new(into))),
+            Coding::Gzip => Unpacker::Gzip(Members::new(into)),
             Coding::Zstd => {
                 let mut decoder = Decoder::new()?;
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
@@ -150,17 +150,17 @@ impl<W: Write> Unpacker<W> {
     pub(super) fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         match self {
             Unpacker::Identity(into) => into.write_all(piece),
-            Unpacker::Gzip(into) => into.write_all(piece),
+            Unpacker::Gzip(into) => into.write(piece),
             Unpacker::Zstd(into) => into.write_all(piece),
         }
     }
 
     /// The writer behind.
-    pub(super) fn inner(&mut self) -> &mut W {
+    pub(super) fn inner(&mut self) -> Option<&mut W> {
         match self {
-            Unpacker::Identity(into) => into,
-            Unpacker::Gzip(into) => into.get_mut(),
-            Unpacker::Zstd(into) => into.writer_mut(),
+            Unpacker::Identity(into) => Some(into),
+            Unpacker::Gzip(into) => into.decoder.get_mut().0.as_mut(),
+            Unpacker::Zstd(into) => Some(into.writer_mut()),
         }
     }
 
@@ -169,7 +169,7 @@ impl<W: Write> Unpacker<W> {
     pub(super) fn end(&mut self) -> io::Result<()> {
         match self {
             Unpacker::Identity(_) => Ok(()),
-            Unpacker::Gzip(into) => into.try_finish(),
+            Unpacker::Gzip(into) => into.decoder.try_finish(),
             Unpacker::Zstd(into) => into.finish(),
         }
     }
@@ -179,15 +179,92 @@ impl<W: Write> Unpacker<W> {
         self.end()?;
         match self {
             Unpacker::Identity(into) => Ok(into),
-            Unpacker::Gzip(into) => into.finish(),
+            Unpacker::Gzip(into) => {
+                let into = into.decoder.finish()?.0;
+                into.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+            }
             Unpacker::Zstd(into) => Ok(into.into_inner().0),
         }
+    }
+}
+
+/// The members of a gzip body (RFC 1952 section 2.2), counted: an empty one has twenty bytes and
+/// costs a decoder of its own.
+pub(super) struct Members<W: Write> {
+    decoder: GzDecoder<Spare<W>>,
+    begun: usize,
+}
+
+impl<W: Write> Members<W> {
+    fn new(into: W) -> Members<W> {
+        Members {
+            decoder: GzDecoder::new(Spare(Some(into))),
+            begun: 1,
+        }
+    }
+
+    fn write(&mut self, mut piece: &[u8]) -> io::Result<()> {
+        while !piece.is_empty() {
+            match self.decoder.write(piece)? {
+                // The member is whole, and another one begins here.
+                0 => self.next()?,
+                taken => piece = &piece[taken..],
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a member and begins another that writes to the same place.
+    fn next(&mut self) -> io::Result<()> {
+        self.decoder.try_finish()?;
+        if self.begun >= GZIP_MEMBERS_MAX {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        self.begun += 1;
+        let into = self.decoder.get_mut().0.take();
+        self.decoder = GzDecoder::new(Spare(into));
+        Ok(())
+    }
+}
+
+/// A writer that can be taken out of a decoder that is done.
+pub(super) struct Spare<W>(Option<W>);
+
+impl<W: Write> Write for Spare<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0
+            .as_mut()
+            .map_or(Ok(data.len()), |into| into.write(data))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_mut().map_or(Ok(()), Write::flush)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_are_taken_up_to_a_number() {
+        let member = Coding::Gzip.pack(b"a".to_vec()).unwrap();
+        let unpack = |members: usize, step: usize| {
+            let mut unpacker = Unpacker::new(Coding::Gzip, Vec::new()).unwrap();
+            for piece in member.repeat(members).chunks(step) {
+                unpacker.write(piece)?;
+            }
+            unpacker.finish()
+        };
+        for step in [1, 7, 1 << 20] {
+            assert_eq!(unpack(3, step).unwrap(), b"aaa");
+        }
+        assert_eq!(
+            unpack(GZIP_MEMBERS_MAX, 4096).unwrap().len(),
+            GZIP_MEMBERS_MAX
+        );
+        assert!(unpack(GZIP_MEMBERS_MAX + 1, 4096).is_err());
+    }
 
     fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -73,7 +73,7 @@ impl Fault {
         Fault::new(
             StatusCode::BAD_REQUEST,
             "Broken compression",
-            "The request body is not whole gzip or zstd data as its Content-Encoding says, or its zstd window is above 8 MiB: pack it anew.",
+            "The request body is not whole gzip or zstd data as its Content-Encoding says, has more than 1,024 gzip members, or a zstd window above 8 MiB: pack it anew.",
         )
     }
 

@@ -48,6 +48,14 @@ pub(super) const DRAINED_SECS_MAX: u64 = 5;
 /// codings. A decoder holds that much, so it is counted among the bodies in memory.
 pub(super) const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
+/// LIMIT: members of a gzip body. Tools that pack in blocks (bgzip) make one for each 64 KiB, some
+/// 250 for the largest body; an empty one has twenty bytes.
+pub(super) const GZIP_MEMBERS_MAX: usize = 1_024;
+
+/// LIMIT: bytes of a packed body that are gathered before they are unpacked on a thread of their
+/// own; a change of threads costs some microseconds, as much as unpacking a few kilobytes.
+pub(super) const PACKED_STEP_BYTES: usize = 64 << 10;
+
 /// LIMIT: bytes of finished pages that are kept: some thirty of 1,000 objects as they are, or some
 /// hundred compressed.
 pub(super) const KEPT_BYTES_MAX: usize = 32 << 20;

@@ -78,6 +78,11 @@ pub trait Host: Send + Sync + 'static {
     /// What clients are told that they reached.
     fn title(&self) -> String;
 
+    /// The origin (scheme, host, port) under which clients reach this surface, if it is configured.
+    fn origin(&self) -> Option<String> {
+        None
+    }
+
     /// Where objects are read.
     fn store(&self) -> &Store;
 
@@ -304,7 +309,7 @@ impl Api {
     ) -> Result<Response, Fault> {
         let shape = match resource {
             Resource::Discovery => {
-                let root = address::api_root(parts);
+                let root = address::api_root(parts, self.host.origin().as_deref());
                 let discovery = Discovery {
                     title: self.host.title(),
                     default: root.clone(),

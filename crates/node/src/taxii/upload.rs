@@ -1,8 +1,10 @@
 //! Taking request bodies into memory without letting clients fill it.
 //!
 //! One body has at most `max_content_length` bytes, as it comes and when it is unpacked, however it
-//! is framed and whatever its headers claim; all bodies together have a budget, and whoever does not fit is asked to come back. A
-//! client that falls silent loses its place.
+//! is framed and whatever its headers claim; all bodies together have a budget, and whoever does not
+//! fit is asked to come back. A client that falls silent loses its place. Bodies are unpacked on
+//! blocking threads, a piece at a time: never on those that serve connections, and none waits there
+//! for a client.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,11 +16,12 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::blocking;
 use super::coding::{Coding, Unpacker};
 use super::fault::Fault;
 use super::limits::{
     CONTENT_BYTES_HELD_MAX, CONTENT_BYTES_MAX, CONTENT_SILENT_SECS_MAX, DRAINED_BYTES_MAX,
-    DRAINED_SECS_MAX, ZSTD_WINDOW_LOG_MAX,
+    DRAINED_SECS_MAX, PACKED_STEP_BYTES, ZSTD_WINDOW_LOG_MAX,
 };
 
 /// Bytes that one permit of the budget stands for.
@@ -66,8 +69,11 @@ impl Uploads {
         if coding == Coding::Zstd {
             whole.reserve(1 << ZSTD_WINDOW_LOG_MAX)?;
         }
-        let broken = |_| Fault::broken_packing();
-        let mut unpacker = Unpacker::new(coding, whole).map_err(broken)?;
+        let unpacker = Unpacker::new(coding, whole).map_err(|_| Fault::broken_packing())?;
+        let mut unpacker = Unpacking {
+            unpacker,
+            packed: Vec::new(),
+        };
         let silence = Duration::from_secs(CONTENT_SILENT_SECS_MAX);
         let mut came = 0;
         while let Some(frame) = tokio::time::timeout(silence, body.frame())
@@ -83,23 +89,74 @@ impl Uploads {
                 drain(&mut body).await;
                 return Err(Fault::too_large(CONTENT_BYTES_MAX));
             }
-            if unpacker.write(&data).is_err() {
-                let fault = unpacker.inner().fault.take();
-                drop(unpacker);
-                drain(&mut body).await;
-                return Err(fault.unwrap_or_else(Fault::broken_packing));
-            }
+            unpacker = match unpacker.take(&data).await {
+                Ok(unpacker) => unpacker,
+                Err(fault) => {
+                    drain(&mut body).await;
+                    return Err(fault);
+                }
+            };
         }
-        // What the packing held back to the end counts, too.
-        if unpacker.end().is_err() {
-            let fault = unpacker.inner().fault.take();
-            return Err(fault.unwrap_or_else(Fault::broken_packing));
-        }
-        let whole = unpacker.finish().map_err(broken)?;
+        let whole = unpacker.finish().await?;
         Ok(Upload {
             bytes: whole.bytes.into(),
             _share: whole.share,
         })
+    }
+}
+
+/// A body on its way through its decoder.
+struct Unpacking {
+    unpacker: Unpacker<Whole>,
+    /// What came and has not been unpacked yet, up to `PACKED_STEP_BYTES` and a frame.
+    packed: Vec<u8>,
+}
+
+impl Unpacking {
+    /// Takes a frame of the body. A plain one is only copied, which is not worth another thread.
+    async fn take(mut self, data: &[u8]) -> Result<Unpacking, Fault> {
+        if let Unpacker::Identity(_) = self.unpacker {
+            self.unpack(data)?;
+            return Ok(self);
+        }
+        self.packed.extend_from_slice(data);
+        if self.packed.len() < PACKED_STEP_BYTES {
+            return Ok(self);
+        }
+        blocking(move || {
+            let packed = std::mem::take(&mut self.packed);
+            self.unpack(&packed)?;
+            Ok(self)
+        })
+        .await
+    }
+
+    /// The whole body.
+    async fn finish(mut self) -> Result<Whole, Fault> {
+        let plain = matches!(self.unpacker, Unpacker::Identity(_));
+        let end = move || {
+            let packed = std::mem::take(&mut self.packed);
+            self.unpack(&packed)?;
+            // What the packing held back to the end counts, too.
+            let done = self.unpacker.end();
+            done.map_err(|_| self.fault())?;
+            let whole = self.unpacker.finish();
+            whole.map_err(|_| Fault::broken_packing())
+        };
+        if plain { end() } else { blocking(end).await }
+    }
+
+    fn unpack(&mut self, packed: &[u8]) -> Result<(), Fault> {
+        #[cfg(test)]
+        tests::looked(&self.unpacker);
+        let done = self.unpacker.write(packed);
+        done.map_err(|_| self.fault())
+    }
+
+    /// Why the decoder or the body behind it took no more.
+    fn fault(&mut self) -> Fault {
+        let told = self.unpacker.inner().and_then(|whole| whole.fault.take());
+        told.unwrap_or_else(Fault::broken_packing)
     }
 }
 
@@ -185,6 +242,15 @@ mod tests {
     use super::*;
     use axum::http::StatusCode;
     use axum::response::IntoResponse;
+
+    /// No body is unpacked where connections are served: every test here serves on its own thread.
+    pub(super) fn looked(unpacker: &Unpacker<Whole>) {
+        let plain = matches!(unpacker, Unpacker::Identity(_));
+        let serving = std::thread::current()
+            .name()
+            .is_some_and(|name| name.contains("::"));
+        assert!(plain || !serving, "unpacked on a thread that serves");
+    }
 
     fn chunked(sizes: &[usize]) -> Body {
         let frames: Vec<_> = sizes

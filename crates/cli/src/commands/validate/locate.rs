@@ -44,23 +44,39 @@ pub(super) fn locate(text: &[u8], pointers: &[&str]) -> Vec<Option<(usize, usize
 
 /// Line and column of each offset.
 fn lines(text: &[u8], offsets: BTreeSet<usize>) -> BTreeMap<usize, (usize, usize)> {
-    let (mut line, mut start, mut from) = (1, 0, 0);
-    let mut places = BTreeMap::new();
-    for offset in offsets {
-        for (at, byte) in text[from..offset].iter().enumerate() {
-            if *byte == b'\n' {
-                line += 1;
-                start = from + at + 1;
+    let mut ruler = Ruler {
+        text: text.iter(),
+        at: 0,
+        place: (1, 1),
+    };
+    offsets
+        .into_iter()
+        .map(|offset| (offset, ruler.place_of(offset)))
+        .collect()
+}
+
+/// Goes through a text once, from place to place.
+struct Ruler<I> {
+    text: I,
+    at: usize,
+    place: (usize, usize),
+}
+
+impl<'t, I: Iterator<Item = &'t u8>> Ruler<I> {
+    /// Line and column of an offset that is not before the one asked for last.
+    fn place_of(&mut self, offset: usize) -> (usize, usize) {
+        let ahead = offset.saturating_sub(self.at);
+        self.at += ahead;
+        for byte in self.text.by_ref().take(ahead) {
+            match byte {
+                b'\n' => self.place = (self.place.0 + 1, 1),
+                // The bytes of a character after its first (UTF-8).
+                0x80..=0xbf => {}
+                _ => self.place.1 += 1,
             }
         }
-        from = offset;
-        let column = String::from_utf8_lossy(&text[start..offset])
-            .chars()
-            .count()
-            + 1;
-        places.insert(offset, (line, column));
+        self.place
     }
-    places
 }
 
 struct Walk<'t> {
@@ -171,7 +187,24 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::locate;
+    use super::{Ruler, locate};
+
+    /// Many findings on one long line: each byte is looked at once, not once a finding.
+    #[test]
+    fn a_long_line_is_measured_once() {
+        let text = "[\"ж\",1],".repeat(2_000);
+        let mut looks = 0;
+        let mut ruler = Ruler {
+            text: text.as_bytes().iter().inspect(|_| looks += 1),
+            at: 0,
+            place: (1, 1),
+        };
+        for number in 0..2_000 {
+            assert_eq!(ruler.place_of(number * 9), (1, number * 8 + 1));
+        }
+        drop(ruler);
+        assert_eq!(looks, 1_999 * 9);
+    }
 
     #[test]
     fn places_are_found_in_one_pass() {

@@ -2,7 +2,7 @@
 
 use super::super::shape::Kind::{
     Binary, Closed, Dictionary, Flag, Hashes, Hex, Language, List, Open, Part, Ref, Text,
-    TextOrTexts, TextOrWhole, Time, Url, Whole,
+    TextOrWhole, Time, Url, Whole,
 };
 use super::super::shape::{COUNT, Property, Shape, TEXTS, To, WHOLE, may, must};
 use super::super::vocabulary as v;
@@ -162,7 +162,7 @@ pub(super) static SHAPES: &[Shape] = &[
             may("message_id", Text),
             may("subject", Text),
             may("received_lines", TEXTS),
-            may("additional_header_fields", Dictionary(&TextOrTexts)),
+            may("additional_header_fields", Dictionary(&TEXTS)),
             may("body", Text),
             may("body_multipart", List(&Part(&MIME_PART))),
             may("raw_email_ref", Ref(ARTIFACT)),
