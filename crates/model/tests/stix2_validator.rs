@@ -31,6 +31,7 @@ const ONLY_OURS: &[&str] = &[
     "stix-3.1-property-name",
     "stix-3.2-reference",
     "stix-3.2-required",
+    "stix-4.14-observable",
     "stix-7.1-contents",
     "stix-7.2.1-tlp",
     "stix-7.2.3-one-of",

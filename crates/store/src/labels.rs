@@ -81,9 +81,10 @@ impl Labels {
     /// After a commit: forgets what it may have made wrong.
     pub(crate) fn committed(&self, rows: &[Row]) {
         let of_definitions = |row: &Row| match row {
-            Row::Show { kind, .. } => **kind == *"marking-definition",
-            // Of what it is is not said, but it is rare.
-            Row::State { after, .. } => after.is_none(),
+            Row::Show { kind, .. }
+            | Row::State {
+                kind, after: None, ..
+            } => **kind == *"marking-definition",
             _ => false,
         };
         if rows.iter().any(of_definitions) {
@@ -258,5 +259,30 @@ impl Shared {
         let definition = Object::parse(&body)
             .map_err(|refusal| StoreError::corrupt(id.to_string(), refusal.to_string()))?;
         Ok(Some((reading.read)(&definition)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::State;
+
+    #[test]
+    fn only_what_brings_or_takes_a_definition_has_labels_worked_out_anew() {
+        let labels = Labels::new();
+        let after = |kind: &str, after: Option<State>| {
+            labels.committed(&[Row::State {
+                collection: Collection::National,
+                seq: 1,
+                kind: kind.into(),
+                before: State::Latest,
+                after,
+            }]);
+            let definitions = labels.definitions.load(Ordering::Acquire);
+            (definitions, labels.reshaped.load(Ordering::Acquire))
+        };
+        assert_eq!(after("indicator", None), (1, 1));
+        assert_eq!(after("marking-definition", Some(State::Older)), (1, 2));
+        assert_eq!(after("marking-definition", None), (2, 3));
     }
 }

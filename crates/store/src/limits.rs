@@ -36,7 +36,8 @@ pub const LABEL_CLASSES_MAX: usize = 65_536;
 
 /// LIMIT: label classes (type, assigned label, markings) of one collection that a page under a
 /// clearance merges. They are some dozens in practice, and each costs a page some microseconds.
-/// What comes in further classes is shown only to those who may read everything.
+/// In a collection of more, pages go by position and pass over what may not be read: as exact, at a
+/// cost that grows with what is passed over.
 pub const CLASSES_READ_MAX: usize = 10_000;
 
 /// LIMIT: collections and levels whose judged classes are remembered; past that all are forgotten.

@@ -305,6 +305,7 @@ impl<'a> Plan<'a> {
             self.rows.push(Row::State {
                 collection: collection.clone(),
                 seq,
+                kind: key.kind.clone(),
                 before,
                 after,
             });
@@ -374,6 +375,7 @@ impl<'a> Plan<'a> {
                 rows.push(Row::State {
                     collection: collection.clone(),
                     seq: shown.seq,
+                    kind: key.kind.clone(),
                     before: shown.state,
                     after: None,
                 });
@@ -393,6 +395,7 @@ impl<'a> Plan<'a> {
                     rows.push(Row::State {
                         collection: collection.clone(),
                         seq: standby.seq,
+                        kind: key.kind.clone(),
                         before: standby.state,
                         after: Some(state),
                     });
@@ -416,6 +419,7 @@ impl<'a> Plan<'a> {
                 rows.push(Row::State {
                     collection: collection.clone(),
                     seq: shown.seq,
+                    kind: key.kind.clone(),
                     before,
                     after,
                 });

@@ -111,6 +111,59 @@ proptest! {
     }
 }
 
+/// More classes than a page merges: nothing is hidden for it, and pages stay full and exact.
+#[test]
+fn every_class_is_shown_however_many_there_are() {
+    const CLASSES: u64 = 10_050;
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = open(dir.path());
+    // Each is of a type of its own; every third may be read, the last among them.
+    let object = |number: u64| {
+        let object = marked(number, 0, (number % 3 == 0).then_some(Tlp::Green), true);
+        let text = String::from_utf8(object.bytes().to_vec()).expect("text");
+        let text = text.replace("campaign", &format!("x-own-{number}"));
+        Object::parse(text.as_bytes()).expect("a valid object")
+    };
+    store
+        .execute(Command::Add {
+            objects: (1..=CLASSES).map(object).collect(),
+            label: label("TLP:AMBER//REL KZ"),
+            into: NATIONAL,
+        })
+        .expect("added");
+    let expected = |step: usize| {
+        let readable = (1..=CLASSES).filter(|number| number % 3 == 0).step_by(step);
+        readable.map(|number| object(number).id().clone())
+    };
+    let query = Query {
+        up_to: Some(Tlp::Green),
+        limit: 1_000,
+        ..Query::default()
+    };
+    let ids = |query: &Query| {
+        let read = read_all(&store, &NATIONAL, query).into_iter();
+        read.map(|record| record.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&query), expected(1).collect::<Vec<_>>());
+    let kinds = expected(100).map(|id| id.type_name().to_owned());
+    let of_kinds = Query {
+        kinds: kinds.collect(),
+        limit: 7,
+        ..query.clone()
+    };
+    assert_eq!(ids(&of_kinds), expected(100).collect::<Vec<_>>());
+    let named = Query {
+        ids: [1, 2, 3, CLASSES - 1, CLASSES]
+            .map(|number| object(number).id().clone())
+            .to_vec(),
+        ..query
+    };
+    assert_eq!(
+        ids(&named),
+        [3, CLASSES].map(|number| object(number).id().clone())
+    );
+}
+
 #[test]
 fn what_a_channel_shows_is_read_by_the_label_that_travelled() {
     let dir = tempfile::tempdir().expect("a folder");

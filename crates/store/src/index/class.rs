@@ -6,7 +6,7 @@
 //! and it is full whenever enough is readable.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -25,6 +25,14 @@ const CLASSES_SQL: &str =
 const RUN_SQL: &str = "SELECT seq FROM shown INDEXED BY shown_class
     WHERE class = ?1 AND seq > ?2 AND state BETWEEN ?3 AND 1 ORDER BY seq LIMIT ?4";
 
+/// What a collection shows, by position, with its type and class.
+const WALK_SQL: &str = "SELECT seq, kind, class FROM shown
+    WHERE collection = ?1 AND seq > ?2 AND state BETWEEN ?3 AND 1 ORDER BY seq";
+
+/// The classes in which a collection shows an object's version.
+const CLASSES_OF_SQL: &str =
+    "SELECT class FROM shown INDEXED BY shown_object WHERE object = ?1 AND collection = ?2";
+
 /// What is shown at a position; see `Reader::objects_of` for why this is no join.
 const SHOWN_SQL: &str =
     "SELECT object, kind, log, entry, label FROM shown WHERE collection = ?1 AND seq = ?2";
@@ -34,6 +42,9 @@ const OBJECT_SQL: &str = "SELECT uuid, version, hash, marks, person FROM object 
 
 /// LIMIT: positions read at once from the index range of one class, at least.
 const RUN_POSITIONS_MIN: usize = 8;
+
+/// LIMIT: classes that a walk asks for a word on at one time; it begins anew after each such answer.
+const WALK_UNJUDGED_MAX: usize = 1_000;
 
 /// The next positions of one class.
 struct Run {
@@ -65,8 +76,9 @@ impl Reader {
                 classes.push(class);
             }
         }
-        let beyond = classes.len() > CLASSES_READ_MAX;
-        classes.truncate(CLASSES_READ_MAX);
+        if classes.len() > CLASSES_READ_MAX {
+            return self.walked(number, query, judged);
+        }
         let mut unjudged = Vec::new();
         for (class, _, label, marks) in &classes {
             if !judged.contains_key(class) {
@@ -81,7 +93,7 @@ impl Reader {
             return Ok(Paged::Unjudged(unjudged));
         }
         let readable = |class: &i64| judged.get(class) == Some(&true);
-        if !beyond && classes.iter().all(|(class, ..)| readable(class)) {
+        if classes.iter().all(|(class, ..)| readable(class)) {
             return Ok(Paged::Page(self.page(collection, query)?));
         }
 
@@ -111,6 +123,86 @@ impl Reader {
         let more = records.len() > limit;
         records.truncate(limit);
         Ok(Paged::Page(Page { records, more }))
+    }
+
+    /// As `page_of` in a collection of so many classes that merging their ranges would cost more than
+    /// passing over what may not be read: by position, asking for a word on the classes that are met.
+    /// The page is as exact; it costs what it passes over.
+    fn walked(
+        &mut self,
+        collection: i64,
+        query: &Query,
+        judged: &Judged,
+    ) -> Result<Paged, StoreError> {
+        let limit = query.limit.min(PAGE_RECORDS_MAX);
+        let after = query.after.unwrap_or(i64::MIN);
+        let lowest = match query.all_versions {
+            true => State::Older as i64,
+            false => State::Latest as i64,
+        };
+        let mut unjudged = BTreeSet::new();
+        let mut positions = Vec::new();
+        if query.ids.is_empty() {
+            let mut kinds = Vec::new();
+            for kind in unique(&query.kinds) {
+                kinds.extend(self.name_number(kind)?);
+            }
+            let mut walk = self.db.prepare_cached(WALK_SQL)?;
+            let mut rows = walk.query(params![collection, after, lowest])?;
+            while let Some(row) = rows.next()? {
+                if !query.kinds.is_empty() && !kinds.contains(&row.get(1)?) {
+                    continue;
+                }
+                let class: i64 = row.get(2)?;
+                match judged.get(&class) {
+                    Some(true) => positions.push(row.get(0)?),
+                    Some(false) => {}
+                    None => drop(unjudged.insert(class)),
+                }
+                if positions.len() > limit || unjudged.len() >= WALK_UNJUDGED_MAX {
+                    break;
+                }
+            }
+        } else {
+            for id in &query.ids {
+                for object in self.objects_of(id.uuid(), id.type_name())? {
+                    let mut find = self.db.prepare_cached(CLASSES_OF_SQL)?;
+                    let classes = find.query_map([object.object, collection], |row| row.get(0))?;
+                    for class in classes {
+                        let class: i64 = class?;
+                        if !judged.contains_key(&class) {
+                            unjudged.insert(class);
+                        }
+                    }
+                }
+            }
+        }
+        if !unjudged.is_empty() {
+            let classes = unjudged.into_iter().map(|class| self.class_of(class));
+            return Ok(Paged::Unjudged(classes.collect::<Result<_, _>>()?));
+        }
+        let mut records = if query.ids.is_empty() {
+            self.records_at(collection, &positions)?
+        } else {
+            let states = (lowest, State::Latest as i64);
+            self.records_of(collection, query, after, states, Some(judged))?
+        };
+        let more = records.len() > limit;
+        records.truncate(limit);
+        Ok(Paged::Page(Page { records, more }))
+    }
+
+    /// A class by its number.
+    fn class_of(&mut self, number: i64) -> Result<Class, StoreError> {
+        let (label, marks) = self
+            .db
+            .prepare_cached("SELECT label, marks FROM class WHERE id = ?1")?
+            .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Class {
+            number,
+            assigned: self.name_text(label)?,
+            marks: self.name_text(marks)?,
+        })
     }
 
     /// The first `limit` positions after `after` at which any of these classes is shown.
@@ -235,6 +327,14 @@ mod tests {
             (
                 SHOWN_SQL,
                 "SEARCH shown USING PRIMARY KEY (collection=? AND seq=?)",
+            ),
+            (
+                WALK_SQL,
+                "SEARCH shown USING PRIMARY KEY (collection=? AND seq>?)",
+            ),
+            (
+                CLASSES_OF_SQL,
+                "SEARCH shown USING INDEX shown_object (object=? AND collection=?)",
             ),
             (
                 OBJECT_SQL,

@@ -112,6 +112,7 @@ pub(crate) enum Row {
     State {
         collection: Collection,
         seq: Seq,
+        kind: Arc<str>,
         before: State,
         after: Option<State>,
     },

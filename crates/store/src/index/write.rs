@@ -106,6 +106,7 @@ impl Writer {
                 seq,
                 before,
                 after,
+                ..
             } => {
                 let collection = self.collection(collection)?;
                 match after {
