@@ -119,7 +119,12 @@ fn every_class_is_shown_however_many_there_are() {
     let store = open(dir.path());
     // Each is of a type of its own; every third may be read, the last among them.
     let object = |number: u64| {
-        let object = marked(number, 0, (number % 3 == 0).then_some(Tlp::Green), true);
+        let object = marked(
+            number,
+            0,
+            (number.is_multiple_of(3)).then_some(Tlp::Green),
+            true,
+        );
         let text = String::from_utf8(object.bytes().to_vec()).expect("text");
         let text = text.replace("campaign", &format!("x-own-{number}"));
         Object::parse(text.as_bytes()).expect("a valid object")
@@ -132,7 +137,9 @@ fn every_class_is_shown_however_many_there_are() {
         })
         .expect("added");
     let expected = |step: usize| {
-        let readable = (1..=CLASSES).filter(|number| number % 3 == 0).step_by(step);
+        let readable = (1..=CLASSES)
+            .filter(|number| number.is_multiple_of(3))
+            .step_by(step);
         readable.map(|number| object(number).id().clone())
     };
     let query = Query {

@@ -127,7 +127,7 @@ pub(super) enum Unpacker<W: Write> {
     /// As it is.
     Identity(W),
     /// One gzip member or several.
-    Gzip(Members<W>),
+    Gzip(Box<Members<W>>),
     /// zstd frames.
     Zstd(Box<zio::Writer<W, Decoder<'static>>>),
 }
@@ -137,7 +137,7 @@ impl<W: Write> Unpacker<W> {
     pub(super) fn new(coding: Coding, into: W) -> io::Result<Unpacker<W>> {
         Ok(match coding {
             Coding::Identity => Unpacker::Identity(into),
-            Coding::Gzip => Unpacker::Gzip(Members::new(into)),
+            Coding::Gzip => Unpacker::Gzip(Box::new(Members::new(into))),
             Coding::Zstd => {
                 let mut decoder = Decoder::new()?;
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;

@@ -21,9 +21,12 @@ pub(super) const PAGE_ATTEMPTS_MAX: usize = 3;
 /// LIMIT: pages being assembled at once, so that memory does not grow with the clients.
 pub(super) const PAGES_AT_ONCE: usize = 8;
 
-/// LIMIT: records looked at for one page of chosen versions (`first`, dates). When they run out
-/// before the page is full the page is short, says `more`, and the next one goes on from there.
-pub(super) const VERSIONS_SCANNED_MAX: usize = 20_000;
+/// LIMIT: of them, pages of chosen versions (`first`, dates) of whole collections: they cost what
+/// they pass over, and must not hold up the others.
+pub(super) const CHOSEN_PAGES_AT_ONCE: usize = 2;
+
+/// LIMIT: objects whose earliest and latest versions are remembered while such a page is made.
+pub(super) const ENDS_KNOWN_MAX: usize = 100_000;
 
 /// LIMIT: bytes of a query string; some five hundred ids. The listener takes 32 KiB of request line
 /// and headers together.

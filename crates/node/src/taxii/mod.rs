@@ -58,7 +58,7 @@ pub use address::OverTls;
 use coding::Coding;
 use cursor::Cursors;
 use fault::Fault;
-use limits::{CONTENT_BYTES_MAX, PAGES_AT_ONCE};
+use limits::{CHOSEN_PAGES_AT_ONCE, CONTENT_BYTES_MAX, PAGES_AT_ONCE};
 pub use listing::Listing;
 use media::TAXII;
 use query::{Versions, Wanted};
@@ -128,6 +128,7 @@ pub fn router(host: Arc<dyn Host>, auth: Arc<Auth>) -> Result<Router, StoreError
         statuses: Statuses::load(host.store().clone(), key)?,
         uploads: Uploads::new(),
         pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
+        chosen: Arc::new(Semaphore::new(CHOSEN_PAGES_AT_ONCE)),
         shelf: Shelf::default(),
         host,
         auth,
@@ -150,6 +151,8 @@ struct Api {
     statuses: Arc<Statuses>,
     uploads: Uploads,
     pages: Arc<Semaphore>,
+    /// Of those, pages of chosen versions of whole collections.
+    chosen: Arc<Semaphore>,
     shelf: Shelf,
 }
 

@@ -2,17 +2,18 @@
 //!
 //! The store knows two views of a collection: the latest version of every object, and every
 //! version. What the standard adds, the earliest version and versions of certain instants, is
-//! picked here from the second view, looking at a bounded number of records a page.
+//! picked here from the second view, passing over the rest; `read` lets few such pages be made at
+//! one time.
 //!
-//! INVARIANT: records come in order of their position without gap; `more` is true exactly when
-//! `resume` is where further ones (or, for chosen versions, further candidates) begin.
+//! INVARIANT: records come in order of their position without gap; a page is full if there are
+//! enough, and `more` is true exactly when `resume` is where further ones begin.
 
 use std::collections::HashMap;
 
 use model::{Object, Timestamp};
 use store::{Collection, Page, Query, Record, Seq, Store, StoreError};
 
-use super::limits::{PAGE_OBJECTS_DEFAULT, VERSIONS_SCANNED_MAX};
+use super::limits::{ENDS_KNOWN_MAX, PAGE_OBJECTS_DEFAULT};
 use super::query::{Versions, Wanted};
 
 /// The records of one page.
@@ -66,13 +67,11 @@ pub(super) fn pick(
     };
     let mut ends = HashMap::new();
     let mut picked = Picked::default();
-    let mut looked_at = 0;
     query.limit = PAGE_OBJECTS_DEFAULT;
     loop {
         let page = store.page(collection, &query)?;
         for record in page.records {
             query.after = Some(record.seq);
-            looked_at += 1;
             let chosen = choice.takes(&record, &mut ends)?;
             if chosen && picked.records.len() == wanted.limit {
                 picked.resume = picked.records.last().map(|record| record.seq);
@@ -83,10 +82,6 @@ pub(super) fn pick(
             }
         }
         if !page.more {
-            return Ok(picked);
-        }
-        if looked_at >= VERSIONS_SCANNED_MAX {
-            picked.resume = query.after;
             return Ok(picked);
         }
     }
@@ -136,17 +131,23 @@ impl Choice<'_> {
         let ends = match known.get(&record.id) {
             Some(ends) => *ends,
             None => {
-                let versions = self.store.versions(self.collection, &record.id)?;
-                let first = versions
-                    .iter()
-                    .min_by_key(|record| (record.version, record.seq))
-                    .map(|record| record.seq);
-                let last = self
-                    .store
-                    .latest(self.collection, &record.id)?
-                    .map(|record| record.seq);
-                known.insert(record.id.clone(), (first, last));
-                (first, last)
+                let mut ends = (None, None);
+                if self.first {
+                    let versions = self.store.versions(self.collection, &record.id)?;
+                    let first = versions
+                        .iter()
+                        .min_by_key(|record| (record.version, record.seq));
+                    ends.0 = first.map(|record| record.seq);
+                }
+                if self.last {
+                    let last = self.store.latest(self.collection, &record.id)?;
+                    ends.1 = last.map(|record| record.seq);
+                }
+                if known.len() >= ENDS_KNOWN_MAX {
+                    known.clear();
+                }
+                known.insert(record.id.clone(), ends);
+                ends
             }
         };
         Ok((self.first && ends.0 == Some(record.seq)) || (self.last && ends.1 == Some(record.seq)))

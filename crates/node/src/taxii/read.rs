@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use model::Id;
 use store::{Record, Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::coding::Coding;
 use super::fault::Fault;
@@ -65,12 +66,14 @@ pub(super) async fn page(
     {
         return Ok(response);
     }
-    let turn = api
-        .pages
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(|cause| Fault::ours(cause.to_string()))?;
+    let slow = matches!(asked.wanted.versions, super::query::Versions::Chosen { .. })
+        && object.is_none()
+        && asked.wanted.ids.is_empty();
+    let few = match slow {
+        true => Some(turn_of(&api.chosen).await?),
+        false => None,
+    };
+    let turn = (turn_of(&api.pages).await?, few);
     let api = api.clone();
     blocking(move || {
         // Held by the work, so that clients that hang up do not let more pages be made at once.
@@ -186,6 +189,12 @@ fn finished(
         api.shelf.put(tag.clone(), coding, page);
     }
     Ok(reply::page(ends, body, tag, coding))
+}
+
+/// One of the places for pages in the making.
+async fn turn_of(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Fault> {
+    let turn = Arc::clone(places).acquire_owned().await;
+    turn.map_err(|cause| Fault::ours(cause.to_string()))
 }
 
 /// The bytes of the picked records, of as many as fit a page.

@@ -108,6 +108,47 @@ async fn chosen_versions_are_paged_exactly() {
     }
 }
 
+/// 20,580 later versions between the first ones, and more after them: no page is short for it, and none
+/// says that there is more when there is not.
+#[tokio::test]
+async fn first_versions_fill_their_pages_whatever_lies_between() {
+    let world = World::new();
+    let later = |numbers: std::ops::Range<usize>| {
+        let all = numbers.flat_map(|number| (1..50).map(move |version| indicator(number, version)));
+        world.add(&all.collect::<Vec<_>>());
+    };
+    world.add(
+        &(0..420)
+            .map(|number| indicator(number, 0))
+            .collect::<Vec<_>>(),
+    );
+    later(0..420);
+    world.add(
+        &(420..450)
+            .map(|number| indicator(number, 0))
+            .collect::<Vec<_>>(),
+    );
+    later(420..450);
+    let (mut sizes, mut got, mut next) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let url = format!("{MANIFEST}?match[version]=first&limit=200{next}");
+        let page = world.get(&url).await.expect(200);
+        let entries = page["objects"].as_array().cloned().unwrap_or_default();
+        sizes.push(entries.len());
+        got.extend(
+            entries
+                .iter()
+                .map(|entry| entry["id"].as_str().unwrap().to_owned()),
+        );
+        match page["next"].as_str() {
+            Some(cursor) => next = format!("&next={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(sizes, [200, 200, 50]);
+    assert_eq!(got, (0..450).map(id).collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn one_object_and_its_versions() {
     let world = history();
