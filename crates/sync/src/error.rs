@@ -59,6 +59,16 @@ pub enum PullError {
         /// What was found.
         reason: String,
     },
+    /// What is offered is older than what is held, and not from the origin itself: it contradicts
+    /// nothing and has nothing new.
+    Older {
+        /// The log.
+        log: LogName,
+        /// The size of the newest checkpoint that was accepted.
+        held: u64,
+        /// The size of the one that is offered.
+        offered: u64,
+    },
     /// A resource was not had.
     Fetch {
         /// Its path within the log.
@@ -154,6 +164,10 @@ impl fmt::Display for PullError {
                 f,
                 "{log} begins anew: {reason}; what it had brought is hidden until its origin has \
                  shown it again"
+            ),
+            PullError::Older { log, held, offered } => write!(
+                f,
+                "{log} is known here up to {held} entries and this shows {offered}; bring a newer one"
             ),
             PullError::Fetch { path, error } => write!(f, "{path}: {error}"),
             PullError::Checkpoint(error) => write!(f, "{error}"),

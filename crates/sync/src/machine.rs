@@ -153,7 +153,7 @@ impl View {
     }
 
     /// Why a checkpoint is not believed: a former key is named as what it is.
-    fn explain(&self, error: CheckpointError, bytes: &[u8]) -> PullError {
+    pub(crate) fn explain(&self, error: CheckpointError, bytes: &[u8]) -> PullError {
         let (origin, channel) = (&self.log.origin, &self.log.channel);
         let note = Note::parse(bytes).ok();
         let former = note.and_then(|note| {
@@ -216,7 +216,7 @@ pub async fn pull_into<S: Source>(
         Checkpoint::open(&bytes, &view.keys).map_err(|error| view.explain(error, &bytes))?;
     let target = Target::new(checkpoint, note, view);
 
-    judge::against_held(store, view, &held, &target).await?;
+    judge::against_held(store, view, &held, &target, source.live()).await?;
     let first = fetch::Window::first(held.size(), target.checkpoint.size());
     let tiles = judge::consistent(source, store, view, &held, &target, first, progress).await?;
     if held.size() < target.checkpoint.size() {
@@ -317,7 +317,7 @@ async fn cosign<S: Source>(
 }
 
 /// Runs work that computes or reads files on a thread for such work.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, PullError> {
     match tokio::task::spawn_blocking(work).await {

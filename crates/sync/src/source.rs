@@ -12,6 +12,13 @@ use bytes::Bytes;
 /// The resources of one log, by path: `checkpoint`, `tile/…` and `objects/…` as `log` spells them,
 /// the latter with `?skip=k` for bodies that are not needed.
 pub trait Source: Sync {
+    /// Whether it shows what the origin serves at this moment, over a connection that proves the
+    /// origin's key. What is not live shows what the origin signed at some time: that it is older
+    /// than what is held means nothing then.
+    fn live(&self) -> bool {
+        true
+    }
+
     /// The resource's bytes, as stored.
     ///
     /// # Errors

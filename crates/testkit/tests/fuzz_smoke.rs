@@ -30,6 +30,7 @@ smoke! {
     log_checkpoint = "../../../fuzz/bodies/log_checkpoint.rs";
     log_entry = "../../../fuzz/bodies/log_entry.rs";
     log_export = "../../../fuzz/bodies/log_export.rs";
+    log_manifest = "../../../fuzz/bodies/log_manifest.rs";
     log_tile_path = "../../../fuzz/bodies/log_tile_path.rs";
     log_witness = "../../../fuzz/bodies/log_witness.rs";
     model_bundle = "../../../fuzz/bodies/model_bundle.rs";

@@ -7,6 +7,8 @@
 //! A checkpoint smaller than the one held was signed by the origin in the past, or it has lost
 //! entries and started again. The origin serves it itself, over a connection that proves its key,
 //! so this too is refused; if our copy of the log shows another root at that size, with full proof.
+//! What did not come from the origin itself (a courier file) is refused only with that proof: a true
+//! earlier state in an old file is evidence of nothing but the file's age.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -131,6 +133,7 @@ pub(super) async fn against_held(
     view: &View,
     held: &Held,
     target: &Target,
+    live: bool,
 ) -> Result<(), PullError> {
     let Some((note, signed)) = &held.signed else {
         return Ok(());
@@ -144,6 +147,13 @@ pub(super) async fn against_held(
     if new < old {
         let reason = format!("it showed {old} entries before and shows {new} now");
         let proof = rewritten(store, view, held, target).await?;
+        if !live && proof.is_none() {
+            return Err(PullError::Older {
+                log: view.log.clone(),
+                held: old,
+                offered: new,
+            });
+        }
         return Err(refuse(store, view, reason, note, target, proof, held.size).await);
     }
     Ok(())
