@@ -34,6 +34,8 @@ pub struct Accords {
     next: BTreeMap<String, Arc<SignedAccord>>,
     /// What members said since; `held` and `next` heed it.
     notices: Notices,
+    /// Whom this member excludes on its own, by accord.
+    excluded: BTreeMap<String, BTreeMap<String, Exclusion>>,
 }
 
 /// What an offered note changed.
@@ -136,13 +138,16 @@ impl Accords {
             })?;
             accords.notices.restore(signed);
         }
+        exclusions::load(store, &mut accords.excluded)?;
         accords.settle();
         Ok(accords)
     }
 
     /// The accord with what its members said since.
     fn heeding(&self, signed: SignedAccord) -> SignedAccord {
-        signed.heeding(&self.notices, [])
+        let name = signed.accord().name.clone();
+        let excluded = self.excluded.get(&name);
+        signed.heeding(&self.notices, excluded.into_iter().flat_map(BTreeMap::keys))
     }
 
     /// Makes every accord heed what members said since, after that has changed.
@@ -319,6 +324,11 @@ impl Accords {
         self.held.get(name)
     }
 
+    /// The version of this name that waits for this member's ratification.
+    pub fn next(&self, name: &str) -> Option<&Arc<SignedAccord>> {
+        self.next.get(name)
+    }
+
     /// Every accord: those that count here, then those that wait for this member's ratification.
     pub fn all(&self) -> impl Iterator<Item = &Arc<SignedAccord>> {
         self.held.values().chain(self.next.values())
@@ -453,10 +463,12 @@ fn check_names(signed: &SignedAccord, me: &Member) -> Result<(), NodeError> {
     }
 }
 
+mod exclusions;
 mod growth;
 #[cfg(test)]
 mod tests;
 
+pub use exclusions::Exclusion;
 pub(crate) use growth::newly_shown;
 
 /// Leaves a copy of the note for people in `<data>/accords`; the store's setting is what counts.

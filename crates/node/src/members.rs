@@ -13,9 +13,10 @@
 //!
 //! INVARIANT (I2): a request can read own logs, leave cosignatures of what they say, bring notices
 //! (which bind only the member that signed them), and have the caller's own audit log witnessed; it
-//! can change nothing else. Who asks is the TLS key, looked up anew for every request. A member
+//! can change nothing else. A member that is away or excluded is told so in words. Who asks is the TLS key, looked up anew for every request. A member
 //! outside a channel gets the same 404 as for a channel that does not exist.
 
+mod apart;
 mod events;
 
 use std::convert::Infallible;
@@ -234,7 +235,8 @@ async fn route(
     else {
         return Err(Fault::not_found());
     };
-    let channel = readable(node, caller, accord, name).ok_or_else(Fault::not_found)?;
+    let channel = readable(node, caller, accord, name)
+        .ok_or_else(|| apart::why(node, caller, accord, name))?;
     match resource {
         "checkpoint" => {
             only(&request, &Method::GET)?;

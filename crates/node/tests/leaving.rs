@@ -6,7 +6,7 @@ extern crate kurultai_node as node;
 mod world;
 
 use hyper::Method;
-use node::admin::types::{NoticeReport, NoticeRequest};
+use node::admin::types::{AccordStatus, ExclusionRequest, NoticeReport, NoticeRequest, PullReport};
 use policy::{Act, Notice, SignedNotice};
 use sync::FetchError;
 use world::{
@@ -100,7 +100,10 @@ async fn whoever_leaves_is_out_at_every_partner_at_once_and_what_it_sent_stays()
     // Nothing is served to it, on the open connection or a new one, and nothing taken from it.
     for server in [&kz, &uz] {
         let refused = kg.peer_of(server).get(CHECKPOINT, 1 << 20).await;
-        assert!(refused.is_err(), "{refused:?}");
+        let Err(FetchError::Apart { why }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(why.contains("a change of government"), "{why}");
     }
     assert!(door.get(CHECKPOINT, 1 << 20).await.is_err());
     assert!(kz.peer_of(&kg).get(CHECKPOINT, 1 << 20).await.is_err());
@@ -151,7 +154,7 @@ async fn entries_after_a_leave_are_refused_although_the_leaver_serves_them() {
     kg.release("steppe/alerts", &[&indicator_id(12)]).await;
     uz.until(async || uz.held("steppe/alerts", "KG").await.expect("held").size == 2)
         .await;
-    let pulled: node::admin::types::PullReport = kz.post("/pull", &serde_json::json!({})).await;
+    let pulled: PullReport = kz.post("/pull", &serde_json::json!({})).await;
     assert!(pulled.logs.iter().all(|log| log.peer != "KG"), "{pulled:?}");
     assert_eq!(kz.held("steppe/alerts", "KG").await.expect("held").size, 1);
 }
@@ -263,4 +266,84 @@ fn signed(node: &Running, act: Act, serial: u64) -> String {
     SignedNotice::sign(notice(node, act, serial), root)
         .expect("signed")
         .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_excluded_member_is_told_and_gets_nothing_while_the_others_go_on() {
+    let [kz, kg, uz] = three().await;
+    let exclude = async |path: &str, member: &str| {
+        let request = ExclusionRequest {
+            member: member.into(),
+            reason: "its keys may be in other hands".into(),
+            who: "aida".into(),
+        };
+        let body = serde_json::to_vec(&request).expect("json");
+        let path = format!("/accords/steppe/exclusions{path}");
+        kz.ask(Method::POST, &path, body).await.0.is_success()
+    };
+    for (path, member) in [("", "KZ"), ("", "XX"), ("/end", "KG")] {
+        assert!(!exclude(path, member).await, "{path} {member}");
+    }
+    assert!(exclude("", "KG").await);
+    assert_eq!(members(&kz, "alerts"), ["KZ", "UZ"]);
+    // It is told why, in words, by the answer and in what its own node says of the pull.
+    let refused = kg.peer_of(&kz).get(CHECKPOINT, 1 << 20).await;
+    let Err(FetchError::Apart { why }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        why.contains("KZ has excluded you") && why.contains("in other hands"),
+        "{why}"
+    );
+    let from_kz = serde_json::json!({"peer": "KZ"});
+    let pulled: PullReport = kg.post("/pull", &from_kz).await;
+    let failed = |log: &node::admin::types::PullResult| {
+        let error = log.error.as_deref();
+        error.is_some_and(|error| error.contains("in other hands"))
+    };
+    assert!(pulled.logs.iter().all(failed), "{pulled:?}");
+    // To whom the accord gives no such channel nobody says a word.
+    let none = kg
+        .peer_of(&kz)
+        .get("/log/steppe/none/checkpoint", 1 << 20)
+        .await;
+    assert_eq!(none, Err(FetchError::NotFound));
+    let none = uz
+        .peer_of(&kz)
+        .get("/log/steppe/pair/checkpoint", 1 << 20)
+        .await;
+    assert_eq!(none, Err(FetchError::NotFound));
+
+    // Nothing of it is taken here, and the others' part of the accord is what it was.
+    kg.release("steppe/alerts", &[&indicator_id(12)]).await;
+    uz.until(async || uz.held("steppe/alerts", "KG").await.expect("held").size == 2)
+        .await;
+    let pulled: PullReport = kz.post("/pull", &serde_json::json!({})).await;
+    assert!(pulled.logs.iter().all(|log| log.peer != "KG"), "{pulled:?}");
+    assert_eq!(kz.held("steppe/alerts", "KG").await.expect("held").size, 1);
+    assert_eq!(members(&uz, "alerts"), ["KG", "KZ", "UZ"]);
+    // Its own word cannot end another nation's decision.
+    says(&kg, "return", None).await;
+    assert_eq!(members(&kz, "alerts"), ["KZ", "UZ"]);
+
+    let kz = kz.restart().await;
+    assert_eq!(members(&kz, "alerts"), ["KZ", "UZ"]);
+    let status: AccordStatus = kz.get("/accords/steppe/status").await;
+    let kg_there = status
+        .members
+        .iter()
+        .find(|member| member.code == "KG")
+        .expect("listed");
+    assert!(kg_there.takes_part.is_empty() && kg_there.excluded.is_some());
+    let request = serde_json::json!({"member": "KG", "reason": "new keys", "who": "aida"});
+    let status: AccordStatus = kz.post("/accords/steppe/exclusions/end", &request).await;
+    assert!(
+        status
+            .members
+            .iter()
+            .all(|member| member.excluded.is_none())
+    );
+    kz.until(async || kz.held("steppe/alerts", "KG").await.expect("held").size == 2)
+        .await;
+    assert_eq!(audited(&kz, "exclusion").await.len(), 2);
 }

@@ -16,11 +16,13 @@ mod admit;
 pub mod authority;
 mod bounds;
 mod check;
+mod compare;
 mod equivalence;
 mod error;
 mod fault;
 mod keys;
 mod limits;
+mod lint;
 mod notice;
 mod outgoing;
 mod release;
@@ -34,6 +36,7 @@ pub use accord::{
 pub use admit::admissible;
 pub use authority::{Authority, Duty, NoDuty};
 pub use bounds::ReleaseMode;
+pub use compare::{Difference, Effect, compare};
 pub use equivalence::Equivalence;
 pub use error::AccordError;
 pub use fault::PolicyError;
@@ -48,6 +51,7 @@ pub use limits::{
     NOTICE_BYTES_MAX, NOTICE_REASON_CHARS_MAX, PURPOSES_MAX, RETENTION_DAYS_MAX, STANDS_MAX,
     TITLE_CHARS_MAX, URL_CHARS_MAX,
 };
+pub use lint::{Surprise, lint};
 pub use notice::{Act, NOTICE_FORMAT, Notice, NoticeError, Notices, SignedNotice};
 pub use outgoing::{
     Change, DiffLine, EXTENSION_PADDING, Finding, FindingKind, LeakRules, Names, Profile, Profiles,

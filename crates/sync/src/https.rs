@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::events::Events;
 use crate::limits::{
     ACCORD_NOTE_BYTES_MAX, ANSWER_GRACE, ANSWER_RATE_MIN, CONNECT_TIMEOUT, CONNECTION_IDLE_MAX,
-    EVENTS_IDLE_MAX, PING_EVERY, POST_ANSWER_BYTES_MAX,
+    EVENTS_IDLE_MAX, PING_EVERY, POST_ANSWER_BYTES_MAX, PROBLEM_BYTES_MAX,
 };
 use crate::source::{FetchError, Source};
 use crate::tls::{Identity, IdentityError, Pin, client_config};
@@ -211,9 +211,21 @@ impl Peer {
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(FetchError::NotFound),
+            StatusCode::FORBIDDEN => Err(self.apart(response).await),
             status => Err(FetchError::Status {
                 code: status.as_u16(),
             }),
+        }
+    }
+
+    /// A refusal, with its words where the peer says that we share nothing with it at present.
+    async fn apart(&self, response: Response<Incoming>) -> FetchError {
+        let code = response.status().as_u16();
+        let body = self.read(response.into_body(), Instant::now(), PROBLEM_BYTES_MAX);
+        let problem = body.await.ok();
+        match problem.and_then(|body| said(&body)) {
+            Some(why) => FetchError::Apart { why },
+            None => FetchError::Status { code },
         }
     }
 
@@ -280,6 +292,16 @@ impl Peer {
             rest.freeze()
         })
     }
+}
+
+/// The words of the problem details by which a peer says why it shares nothing with us.
+fn said(body: &[u8]) -> Option<String> {
+    let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
+    if problem.get("type")?.as_str()? != "urn:kurultai:problem:apart" {
+        return None;
+    }
+    let detail = problem.get("detail")?.as_str()?.chars();
+    Some(detail.filter(|c| !c.is_control()).collect())
 }
 
 impl Source for PeerLog {

@@ -91,3 +91,6 @@ pub const MARKINGS_MAX: usize = 4096;
 
 /// LIMIT: classes of equally marked and labelled objects that one pull remembers.
 pub const MARKING_CLASSES_MAX: usize = 4096;
+
+/// LIMIT: bytes of the words with which a peer refuses: some sentences.
+pub const PROBLEM_BYTES_MAX: usize = 4 << 10;

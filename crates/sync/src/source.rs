@@ -56,6 +56,12 @@ pub enum FetchError {
         /// That status.
         code: u16,
     },
+    /// The source says that it shares nothing with this member here at present: one of both has
+    /// left or suspended it, or the source excludes this member.
+    Apart {
+        /// The source's own words.
+        why: String,
+    },
     /// More bytes than this resource can have.
     TooLarge {
         /// The most that is accepted.
@@ -83,6 +89,9 @@ impl fmt::Display for FetchError {
             ),
             FetchError::NotFound => f.write_str("the peer does not have it"),
             FetchError::Status { code } => write!(f, "the peer answered with HTTP status {code}"),
+            FetchError::Apart { why } => {
+                write!(f, "the peer shares nothing with this member here: {why}")
+            }
             FetchError::TooLarge { limit } => {
                 write!(
                     f,

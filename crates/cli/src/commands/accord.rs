@@ -1,6 +1,8 @@
 //! `kurultai accord`: what members agree on, from the draft to being in force.
 
+mod amend;
 mod part;
+mod standing;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +31,12 @@ pub(crate) enum Accord {
     Verify(Check),
     /// Install an accord, or new signatures of one, in this node
     Install(Install),
+    /// Draft the next version of an accord: who comes in or goes, which channels begin or end
+    Amend(amend::Amend),
+    /// What another version changes, in words, and whether it loosens or tightens
+    Diff(amend::Diff),
+    /// Find what would surprise those who sign an accord
+    Lint(amend::Lint),
     /// Leave an accord: nothing more goes out or comes in under it, from now on
     Leave(part::Whole),
     /// Take part again in an accord that this member left
@@ -37,6 +45,12 @@ pub(crate) enum Accord {
     Suspend(part::Part),
     /// Resume a channel that this member suspended
     Resume(part::Part),
+    /// Where accords stand: who has ratified, who takes part in what, who left and why
+    Status(standing::Standing),
+    /// Exclude a member at this node, by this nation's own decision: it is served nothing more
+    Exclude(standing::Exclude),
+    /// Readmit a member that this node excluded
+    Readmit(standing::Exclude),
     /// Take a member's signed notice that came by hand
     Heed(part::Heed),
 }
@@ -107,10 +121,16 @@ impl Accord {
             Accord::Show(command) => command.run().await,
             Accord::Verify(command) => command.run().await,
             Accord::Install(command) => command.run().await,
+            Accord::Amend(command) => command.run().await,
+            Accord::Diff(command) => command.run(),
+            Accord::Lint(command) => command.run(),
             Accord::Leave(command) => command.run("leave").await,
             Accord::Return(command) => command.run("return").await,
             Accord::Suspend(command) => command.run("suspend").await,
             Accord::Resume(command) => command.run("resume").await,
+            Accord::Status(command) => command.run().await,
+            Accord::Exclude(command) => command.run(true).await,
+            Accord::Readmit(command) => command.run(false).await,
             Accord::Heed(command) => command.run().await,
         }
     }
@@ -288,9 +308,13 @@ fn print(accord: &AccordInfo) {
 }
 
 fn joined(codes: &[String]) -> String {
-    if codes.is_empty() {
-        "nobody".to_owned()
+    joined_or(codes, "nobody")
+}
+
+fn joined_or(words: &[String], none: &str) -> String {
+    if words.is_empty() {
+        none.to_owned()
     } else {
-        codes.join(" ")
+        words.join(" ")
     }
 }

@@ -113,7 +113,8 @@ impl New {
     }
 }
 
-fn member_of(path: &Path) -> Result<Member, Failure> {
+/// A member from the file with its own description.
+pub(crate) fn member_of(path: &Path) -> Result<Member, Failure> {
     let text = read(path)?;
     let info: MemberInfo = serde_json::from_slice(&text).map_err(|error| {
         Failure::usage(format!(

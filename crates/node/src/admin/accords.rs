@@ -14,8 +14,12 @@ use policy::{Act, Duty};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types::{self, AccordReport, HeedReport, NoticeInfo, NoticeReport, NoticeRequest};
+use super::types::{
+    self, AccordInfo, AccordReport, AccordStatus, ExclusionInfo, ExclusionRequest, HeedReport,
+    MemberStanding, NoticeInfo, NoticeReport, NoticeRequest,
+};
 use super::{As, Shared, json, query};
+use crate::auth::Caller;
 use crate::error::NodeError;
 use crate::node::Node;
 use crate::problem::Fault;
@@ -25,7 +29,10 @@ pub(super) fn routes() -> Router<Arc<Node>> {
     Router::new()
         .route("/accords", get(list).post(install))
         .route("/accords/{name}", get(note))
+        .route("/accords/{name}/status", get(standing))
         .route("/accords/{name}/notices", post(give))
+        .route("/accords/{name}/exclusions", post(exclude))
+        .route("/accords/{name}/exclusions/end", post(readmit))
         .route("/notices", post(heed))
 }
 
@@ -48,6 +55,101 @@ async fn give(
         reached: told.reached.into_iter().collect(),
         missed: told.missed.into_iter().collect(),
     }))
+}
+
+async fn exclude(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<AccordStatus>, Fault> {
+    excluded(&node, &caller, &name, true, &body).await
+}
+
+async fn readmit(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<AccordStatus>, Fault> {
+    excluded(&node, &caller, &name, false, &body).await
+}
+
+async fn excluded(
+    node: &Arc<Node>,
+    caller: &Caller,
+    name: &str,
+    exclude: bool,
+    body: &Bytes,
+) -> Result<Json<AccordStatus>, Fault> {
+    caller.require(Duty::Operator)?;
+    let request: ExclusionRequest = json(body)?;
+    let who = caller.recorded(&request.who);
+    node.exclude(name, &request.member, exclude, &request.reason, &who)
+        .await?;
+    Ok(Json(status_of(node, name)?))
+}
+
+async fn standing(
+    State(node): Shared,
+    Extension(caller): As,
+    Path(name): Path<String>,
+) -> Result<Json<AccordStatus>, Fault> {
+    caller.require_one_of(&Duty::ALL)?;
+    Ok(Json(status_of(&node, &name)?))
+}
+
+/// Where the accord `name` stands.
+fn status_of(node: &Node, name: &str) -> Result<AccordStatus, NodeError> {
+    let accords = node.accords();
+    let (held, next) = (accords.get(name), accords.next(name));
+    let mut members: Vec<MemberStanding> = Vec::new();
+    for member in [held, next]
+        .into_iter()
+        .flatten()
+        .flat_map(|signed| &signed.accord().members)
+    {
+        let code = &member.code;
+        if members.iter().any(|known| known.code == *code) {
+            continue;
+        }
+        let notices = accords.notices().of(name);
+        let channels = held
+            .into_iter()
+            .flat_map(|signed| &signed.accord().channels);
+        let takes_part = channels.filter(|channel| {
+            held.and_then(|signed| signed.channel_in_force(&channel.name))
+                .is_some_and(|in_force| in_force.members.contains(code))
+        });
+        members.push(MemberStanding {
+            ratified: held.is_some_and(|signed| signed.ratified().contains(code)),
+            ratified_next: next.map(|signed| signed.ratified().contains(code)),
+            takes_part: takes_part.map(|channel| channel.name.clone()).collect(),
+            notices: notices
+                .filter(|signed| signed.notice().member == *code)
+                .map(NoticeInfo::of)
+                .collect(),
+            excluded: accords
+                .exclusion(name, code)
+                .map(|exclusion| ExclusionInfo {
+                    since: exclusion.since.clone(),
+                    who: exclusion.who.clone(),
+                    reason: exclusion.reason.clone(),
+                }),
+            name: member.name.clone(),
+            code: code.clone(),
+        });
+    }
+    if members.is_empty() {
+        return Err(NodeError::Unknown {
+            what: format!("accord {name:?}"),
+        });
+    }
+    Ok(AccordStatus {
+        held: held.map(|signed| AccordInfo::of(signed)),
+        next: next.map(|signed| AccordInfo::of(signed)),
+        members,
+    })
 }
 
 /// Takes a notice that came by hand.

@@ -39,7 +39,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use accords::{
-    AccordInfo, AccordReport, ChannelInfo, HeedReport, NoticeInfo, NoticeReport, NoticeRequest,
+    AccordInfo, AccordReport, AccordStatus, ChannelInfo, ExclusionInfo, ExclusionRequest,
+    HeedReport, MemberStanding, NoticeInfo, NoticeReport, NoticeRequest,
 };
 pub use audit::{
     AuditCheck, AuditExportPage, AuditLine, AuditPage, AuditQuery, AuditRecord, AuditStatus,

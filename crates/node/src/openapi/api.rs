@@ -273,6 +273,33 @@ pub(super) fn paths(shapes: &mut SchemaGenerator, paths: &mut Map<String, Value>
         Reply::Note,
     );
     at(
+        "get",
+        "/accords/{name}/status",
+        "Where an accord stands, member by member",
+        none,
+        Body::None,
+        give::<t::AccordStatus>(),
+    );
+    for (path, about) in [
+        (
+            "/accords/{name}/exclusions",
+            "Exclude a member from an accord at this node",
+        ),
+        (
+            "/accords/{name}/exclusions/end",
+            "Readmit a member that this node excluded",
+        ),
+    ] {
+        at(
+            "post",
+            path,
+            about,
+            none,
+            take::<t::ExclusionRequest>(),
+            give::<t::AccordStatus>(),
+        );
+    }
+    at(
         "post",
         "/accords/{name}/notices",
         "Leave an accord, return, suspend a channel or resume it, for this member",

@@ -97,6 +97,60 @@ pub struct NoticeReport {
     pub missed: Vec<String>,
 }
 
+/// `POST /accords/{name}/exclusions`, and `…/exclusions/end`: a decision of this nation alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExclusionRequest {
+    /// Code of the member.
+    pub member: String,
+    /// Why; the member is told when it calls.
+    pub reason: String,
+    /// Who asks, where the connection does not prove it.
+    #[serde(default)]
+    pub who: String,
+}
+
+/// One exclusion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExclusionInfo {
+    /// Since when.
+    pub since: String,
+    /// Who decided.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// `GET /accords/{name}/status`: where an accord stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccordStatus {
+    /// The version that counts here; absent while only a first one waits.
+    pub held: Option<AccordInfo>,
+    /// The version that waits for this member's ratification.
+    pub next: Option<AccordInfo>,
+    /// Its members, of either version.
+    pub members: Vec<MemberStanding>,
+}
+
+/// Where one member of an accord stands, as far as is known here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemberStanding {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it has ratified the version that counts here.
+    pub ratified: bool,
+    /// Whether it has ratified the one that waits, if there is one.
+    pub ratified_next: Option<bool>,
+    /// Channels in which it takes part now.
+    pub takes_part: Vec<String>,
+    /// What it has said since, the latest about each subject.
+    pub notices: Vec<NoticeInfo>,
+    /// This nation's own exclusion of it.
+    pub excluded: Option<ExclusionInfo>,
+}
+
 /// The answer to `POST /notices`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeedReport {
