@@ -153,11 +153,11 @@ fn one_channel(accord: &Accord, channel: &Channel, found: &mut Found) {
         let text = "members keep what they receive without limit; set retention_days here or in the obligations";
         found.add("kept-forever", &about, text);
     }
-    let says = |word: &&str| {
+    let says = |word: &str| {
         let title = channel.title.to_lowercase();
-        channel.name.contains(*word) || title.contains(*word)
+        channel.name.contains(word) || title.contains(word)
     };
-    if !channel.exercise && EXERCISE_WORDS.iter().any(|word| says(&word)) {
+    if !channel.exercise && EXERCISE_WORDS.into_iter().any(says) {
         let text = "it sounds like an exercise and carries real objects; set exercise = true or name it otherwise";
         found.add("sounds-like-exercise", &about, text);
     }
