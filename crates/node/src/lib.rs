@@ -31,6 +31,7 @@ mod metrics;
 mod node;
 mod notices;
 pub mod openapi;
+mod outbound;
 pub mod peers;
 pub mod policies;
 mod problem;

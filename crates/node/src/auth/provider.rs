@@ -7,7 +7,6 @@
 use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,10 +16,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::limits::{PROVIDER_BYTES_MAX, PROVIDER_WAIT_SECS};
+use crate::outbound;
 
 /// A client for one provider.
 pub(super) struct Http {
@@ -40,23 +38,7 @@ impl Http {
     /// Why not, in words.
     pub(super) fn new(issuer: &str, authorities: &Path) -> Result<Http, String> {
         let local = issuer.starts_with("http://");
-        let mut roots = rustls::RootCertStore::empty();
-        if !local {
-            let file = authorities.display();
-            let list = CertificateDer::pem_file_iter(authorities)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| format!("{file} cannot be read: {error}"))?;
-            let (added, _) = roots.add_parsable_certificates(list);
-            if added == 0 {
-                return Err(format!("{file} has no certificate of an authority"));
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = outbound::tls((!local).then_some(authorities))?;
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()

@@ -9,7 +9,6 @@ use std::fmt;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,8 +21,6 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
 use super::address::{self, Resolver};
@@ -33,6 +30,7 @@ use super::limits::{
 };
 use super::said;
 use super::state::Failure;
+use crate::outbound;
 
 /// Where the system keeps the certificates of the authorities that it trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -145,26 +143,13 @@ impl Client {
             .map(|text| HeaderValue::from_str(&text))
             .transpose()
             .map_err(|_| wrong("the secret has characters that no header can carry".into()))?;
-        let mut roots = rustls::RootCertStore::empty();
-        if home.scheme() == "https" {
-            let file = authorities.unwrap_or(Path::new(SYSTEM_AUTHORITIES));
-            let list = CertificateDer::pem_file_iter(file)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| wrong(format!("{} cannot be read ({error}); name the authorities' certificates with --authorities", file.display())))?;
-            let (added, _) = roots.add_parsable_certificates(list);
-            if added == 0 {
-                return Err(wrong(format!(
-                    "{} has no certificate of an authority",
-                    file.display()
-                )));
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let encrypted = home.scheme() == "https";
+        let file = authorities.unwrap_or(Path::new(SYSTEM_AUTHORITIES));
+        let tls = outbound::tls(encrypted.then_some(file)).map_err(|why| {
+            wrong(format!(
+                "{why}; name the authorities' certificates with --authorities"
+            ))
+        })?;
         let mut http = HttpConnector::new_with_resolver(Resolver::new(local));
         http.enforce_http(false);
         http.set_connect_timeout(Some(Duration::from_secs(CONNECT_SECS_MAX)));

@@ -19,7 +19,7 @@ mod intake;
 mod lanes;
 pub(crate) mod limits;
 mod mapping;
-mod open;
+pub(crate) mod open;
 mod own;
 mod pull;
 mod push;

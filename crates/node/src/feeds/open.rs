@@ -12,15 +12,15 @@ use rustix::io::Errno;
 
 /// A plain file that is open.
 #[derive(Debug)]
-pub(super) struct Plain {
+pub(crate) struct Plain {
     file: File,
     /// As it was when it was opened.
-    pub(super) meta: Metadata,
+    pub(crate) meta: Metadata,
 }
 
 /// Why a file was not opened.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotOpened {
+pub(crate) enum NotOpened {
     /// It is a folder.
     Folder,
     /// It is a link, lies elsewhere than its path says, is a pipe or device, or cannot be read.
@@ -40,7 +40,7 @@ impl std::fmt::Display for NotOpened {
 ///
 /// # Errors
 /// When it is none, or is reached through a link.
-pub(super) fn plain(path: &Path) -> Result<Plain, NotOpened> {
+pub(crate) fn plain(path: &Path) -> Result<Plain, NotOpened> {
     let no = |why: String| NotOpened::Because(why);
     // A pipe without a writer would hold the thread without NONBLOCK.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -72,7 +72,7 @@ pub(super) fn plain(path: &Path) -> Result<Plain, NotOpened> {
 ///
 /// # Errors
 /// When nothing is there.
-pub(super) fn real(path: &Path) -> Result<PathBuf, String> {
+pub(crate) fn real(path: &Path) -> Result<PathBuf, String> {
     path.canonicalize()
         .map_err(|error| format!("{} cannot be read ({error})", path.display()))
 }
@@ -82,7 +82,7 @@ impl Plain {
     ///
     /// # Errors
     /// When it is larger, or cannot be read.
-    pub(super) fn read(&self, most: usize) -> Result<Vec<u8>, String> {
+    pub(crate) fn read(&self, most: usize) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         (&self.file)
             .take(most as u64 + 1)
@@ -98,7 +98,7 @@ impl Plain {
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub(super) fn now(&self) -> Result<Metadata, String> {
+    pub(crate) fn now(&self) -> Result<Metadata, String> {
         self.file
             .metadata()
             .map_err(|error| format!("it cannot be read ({error})"))

@@ -146,4 +146,103 @@ proptest! {
             }
         }
     }
+
+    /// Whatever a mapping asks for and a table holds: each row becomes an object that stands by
+    /// itself, or is refused in words.
+    #[test]
+    fn no_mapping_of_a_hostile_table_panics(
+        tokens in prop::collection::vec(0..HOSTILE.len(), 0..60),
+        separators in (any::<char>(), any::<char>(), any::<Option<char>>()),
+        columns in prop::collection::vec(1usize..5, 6),
+        kind in 0usize..13,
+        days in any::<Option<u32>>(),
+        flags in any::<(bool, bool)>(),
+    ) {
+        let kinds = [
+            "ipv4-addr", "ipv6-addr", "ip", "ip-port", "domain-name", "url", "email-addr",
+            "file-name", "file-hash", "md5", "sha1", "sha256", "sha512",
+        ];
+        let (header, refang) = flags;
+        let quoted = |c: char| toml::Value::String(c.to_string()).to_string();
+        let mut text = format!(
+            "header = {header}\nrefang = {refang}\ntype = \"{}\"\nvalue = {}\n\
+             confidence_column = {}\nvalid_from_column = {}\nvalid_until_column = {}\n\
+             label_columns = [{}]\nname_column = {}\n",
+            kinds[kind], columns[0], columns[1], columns[2], columns[3], columns[4], columns[5],
+        );
+        // Most are the usual ones, or hardly any table would be read.
+        if separators.0.is_ascii() {
+            text += &format!("delimiter = {}\nquote = {}\n", quoted(separators.0), quoted(separators.1));
+        }
+        if let Some(c) = separators.2 {
+            text += &format!("comment = {}\n", quoted(c));
+        }
+        if let Some(days) = days {
+            text += &format!("valid_days = {}\n", days % 40_000);
+        }
+        let mapping = match Mapping::parse(&text) {
+            Ok(mapping) => mapping,
+            Err(why) => {
+                prop_assert!(!why.is_empty());
+                return Ok(());
+            }
+        };
+        let bytes: Vec<u8> = tokens.iter().flat_map(|token| HOSTILE[*token].to_vec()).collect();
+        let Ok(mut rows) = Rows::new(mapping, bytes) else { return Ok(()) };
+        while let Ok(batch) = rows.next(3) {
+            if batch.is_empty() {
+                break;
+            }
+            for row in batch.into_iter().filter_map(|(_, row)| row.ok()) {
+                if let Ok(Some(first)) = made(&row, None, "2024-01-01T00:00:00Z") {
+                    prop_assert_eq!(&first["pattern"], &Json::from(row.value.pattern()));
+                    // A second look never panics, and never makes another object of it.
+                    if let Ok(Some(second)) = made(&row, Some(&first), "2025-01-01T00:00:00Z") {
+                        prop_assert_eq!(&second["id"], &first["id"]);
+                    }
+                }
+                let observed = id_of("x", Makes::Observable, &row).and_then(|id| observable(&id, &row));
+                prop_assert!(observed.is_ok() || row.value.observable().is_none(), "{:?}", row);
+            }
+        }
+    }
 }
+
+/// Pieces of tables that meet every branch: separators, quotes, broken UTF-8, numbers and dates at
+/// their ends, values of every kind and almost so.
+const HOSTILE: [&[u8]; 34] = [
+    b",",
+    b",",
+    b",",
+    b"\n",
+    b"\n",
+    b"\r\n",
+    b"\"",
+    b"'",
+    b"\\",
+    b"\0",
+    b"#",
+    b";",
+    b"\t",
+    b" ",
+    b"\xff\xfe",
+    b"\xf0\x9f\x92\xa9",
+    b"\xe2\x80\xae",
+    b"-1",
+    b"100",
+    b"9223372036854775807",
+    b"253402300800",
+    b"99999999999999999999",
+    b"9999-12-31T23:59:59.999999999Z",
+    b"0000-00-00",
+    b"1970-01-01",
+    b"2024-05-06 07:08:09",
+    b"hxxp[:]//a[.]example/",
+    b"http://[::1]:65536/",
+    b"1.2.3.4:443",
+    b"::ffff:1.2.3.4/129",
+    b"a@b.example",
+    b"d41d8cd98f00b204e9800998ecf8427e",
+    b"xn--a.example",
+    b"' OR [x:y = 'z",
+];
