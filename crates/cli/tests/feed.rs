@@ -108,10 +108,10 @@ fn answer(
 ) -> (&'static str, String, String) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let ok = |body: String| ("200 OK", String::new(), body);
-    if path == "/root/" {
+    if path == "/taxii/" {
         return ok(r#"{"title":"r","versions":["application/taxii+json;version=2.1"],"max_content_length":4000}"#.into());
     }
-    if path == "/root/collections/" {
+    if path == "/taxii/collections/" {
         return ok(
             r#"{"collections":[{"id":"c0","title":"c","can_read":true,"can_write":true}]}"#.into(),
         );
@@ -327,7 +327,7 @@ fn a_pull_survives_kill_9_wherever_it_was() {
     let root = tempfile::tempdir().unwrap();
     let data = member(root.path(), "KZ");
     local(&data);
-    let url = format!("{}/root/", outside.base);
+    let url = format!("{}/taxii/", outside.base);
     feed(&data, &["add", "taxii", "far", &url, "--every", "10s"]).code(0);
     // Each time a few pages further, wherever the node is when it has asked for the next one.
     for more in [1, 3, 2, 5] {
@@ -358,7 +358,7 @@ fn a_push_survives_kill_9_and_still_knows_what_it_pushed() {
     )
     .code(0);
     on(&data, &["release", "pact/all", "--all"]).code(0);
-    let url = format!("{}/root/", outside.base);
+    let url = format!("{}/taxii/", outside.base);
     feed(
         &data,
         &[

@@ -9,7 +9,7 @@ use log::{Action, merkle};
 use model::{Hash, Id, Object};
 
 use crate::error::StoreError;
-use crate::index::{Key, Row};
+use crate::index::Key;
 use crate::journal::{Frames, Header};
 use crate::labels::AT_LEAST;
 use crate::limits::BUNDLE_OBJECTS_MAX;
@@ -19,21 +19,6 @@ use crate::types::{Change, Collection, Command, LogName, Outcome, Receive, Reply
 use crate::work::{Work, entry_bundle};
 
 use crate::writer::Writer;
-
-fn put(
-    work: &mut Work<'_>,
-    frames: &mut Frames,
-    key: String,
-    value: Option<Vec<u8>>,
-) -> Result<Reply, StoreError> {
-    let header = Header::Setting {
-        key: key.clone(),
-        removed: value.is_none(),
-    };
-    frames.push(&header, &[value.as_deref().unwrap_or_default()])?;
-    work.plan.rows.push(Row::Setting { key, value });
-    Ok(Reply::Done)
-}
 
 impl Writer {
     /// Positions for `count` things, in order.
@@ -118,11 +103,11 @@ impl Writer {
                 reason,
                 evidence,
             } => self.restart(work, frames, &log, from, (&reason, &evidence)),
-            Command::Put { key, value } => put(work, frames, key, value),
+            Command::Put { key, value } => work.put(frames, key, value),
             Command::PutAll { settings } => {
                 work.halfway = true;
                 for (key, value) in settings {
-                    put(work, frames, key, value)?;
+                    work.put(frames, key, value)?;
                 }
                 work.halfway = false;
                 Ok(Reply::Done)

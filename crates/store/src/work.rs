@@ -13,11 +13,11 @@ use model::{Hash, Id};
 
 use crate::error::StoreError;
 use crate::index::{Key, Row};
-use crate::journal::Position;
+use crate::journal::{Frames, Header, Position};
 use crate::logstate::{LogState, log_key};
 use crate::plan::{Facts, Plan, Standing};
 use crate::shared::Shared;
-use crate::types::{Collection, Event, Kept, LogName, Seq};
+use crate::types::{Collection, Event, Kept, LogName, Reply, Seq};
 
 /// One group in the making.
 pub(crate) struct Work<'a> {
@@ -38,6 +38,22 @@ pub(crate) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
+    /// Sets or removes a setting.
+    pub(crate) fn put(
+        &mut self,
+        frames: &mut Frames,
+        key: String,
+        value: Option<Vec<u8>>,
+    ) -> Result<Reply, StoreError> {
+        let header = Header::Setting {
+            key: key.clone(),
+            removed: value.is_none(),
+        };
+        frames.push(&header, &[value.as_deref().unwrap_or_default()])?;
+        self.plan.rows.push(Row::Setting { key, value });
+        Ok(Reply::Done)
+    }
+
     pub(crate) fn new(shared: &'a Shared, last: Seq) -> Work<'a> {
         Work {
             shared,
