@@ -44,7 +44,7 @@ pub const CLASSES_READ_MAX: usize = 10_000;
 pub const JUDGEMENTS_MAX: usize = 1_024;
 
 /// LIMIT: bytes of decompressed bundles kept for readers unless the options say otherwise.
-pub const CACHE_BYTES_MAX: usize = 48 << 20;
+pub const CACHE_BYTES_MAX: usize = 16 << 20;
 
 /// LIMIT: files written in one step above which one sync of the file system replaces one sync a file.
 pub const FILE_SYNCS_MAX: usize = 12;

@@ -206,7 +206,7 @@ impl SqliteIndex {
     fn open_reader(&self) -> Result<Reader, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.path, flags)?;
-        db.pragma_update(None, "cache_size", -8_000)?;
+        db.pragma_update(None, "cache_size", -4_000)?;
         db.set_prepared_statement_cache_capacity(64);
         Ok(Reader {
             db,
