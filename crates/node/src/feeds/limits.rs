@@ -113,6 +113,13 @@ pub(crate) const STATUS_ASKS_MAX: u32 = 20;
 /// LIMIT: objects that could not be taken back and are listed; more are counted.
 pub(crate) const UNRECALLED_MAX: usize = 200;
 
+/// LIMIT: withdrawn objects that wait to be asked for; more are looked for when these are done.
+pub(crate) const WAITING_MAX: usize = 1_000;
+
+/// LIMIT: withdrawn objects in a row for which there is no answer at all, before the server counts
+/// as away and the others wait for the next run.
+pub(crate) const SILENCES_MAX: usize = 3;
+
 /// LIMIT: bytes of a file with a secret.
 pub(crate) const SECRET_BYTES_MAX: usize = 16 << 10;
 

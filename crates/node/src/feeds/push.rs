@@ -87,14 +87,14 @@ fn way(node: &Node, name: &str, stands_for: Option<&str>) -> Result<(Channel, Gr
         return Err("an exercise stays in its channel and is not pushed".into());
     }
     let me = &node.config().code;
-    let others = node.accords().channels(me);
-    if others
-        .iter()
-        .any(|inbox| inbox.publishes_into(me).as_deref() == Some(name))
-    {
-        return Err(
-            "this member publishes for others in that channel, and what is theirs is not its to push".into(),
-        );
+    // By the accord's text: an inbox that is out of force just now has been in force.
+    let text = channel.accord.accord();
+    let for_others = text.channels.iter().any(|inbox| {
+        let delegate = inbox.delegate.as_ref();
+        delegate.is_some_and(|delegate| delegate.member == *me && delegate.into == channel.name)
+    });
+    if for_others {
+        return Err(FOR_OTHERS.into());
     }
     if let Some(member) = stands_for
         && channel
@@ -108,6 +108,32 @@ fn way(node: &Node, name: &str, stands_for: Option<&str>) -> Result<(Channel, Gr
     }
     let groups = in_force.groups.clone();
     Ok((channel, groups))
+}
+
+const FOR_OTHERS: &str =
+    "this member publishes for others in that channel, and what is theirs is not its to push";
+
+/// Whether this member ever published for others in a channel, under an earlier version of the accord.
+async fn published_for_others(node: &Node, channel: &str) -> Result<bool, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Form {
+        #[serde(default)]
+        inbox: Option<String>,
+    }
+    let accord = channel.split('/').next().unwrap_or_default();
+    let (inboxes, forms) = (format!("delegate/{accord}/"), format!("form/{channel}/"));
+    let found = node.read(move |store| {
+        if store.scan(&inboxes)?.is_empty() {
+            return Ok(false);
+        }
+        let links = store.scan(&forms)?;
+        Ok(links.iter().any(|(_, value)| {
+            // What cannot be read is not known to be this member's own.
+            !value.is_empty()
+                && serde_json::from_slice::<Form>(value).map_or(true, |form| form.inbox.is_some())
+        }))
+    });
+    Ok(found.await?)
 }
 
 /// Why an outside reader may not have an object, if so. `stands_for`: the member for whom the
@@ -164,10 +190,13 @@ impl Run<'_> {
     /// # Errors
     /// What failed; what was pushed before counts, and the next run goes on after it.
     pub(super) async fn push(&mut self, way_out: &Way<'_>) -> Result<(), Failure> {
-        // First: to a server that does not give back nothing more goes out.
-        self.recall(way_out).await?;
+        // First, and what cannot be taken back now keeps nothing else here: the run fails for it.
+        let recalled = self.recall(way_out).await;
         let (channel, groups) =
             way(self.node, way_out.channel, way_out.stands_for).map_err(Failure::of)?;
+        if published_for_others(self.node, way_out.channel).await? {
+            return Err(Failure::of(FOR_OTHERS));
+        }
         let own = channel.log(&self.node.config().code);
         let log = own.clone();
         let size = self
@@ -184,7 +213,7 @@ impl Run<'_> {
         loop {
             let from = self.state.push().entry;
             if from >= size {
-                return Ok(());
+                return recalled;
             }
             let mut entries = self.entries_of(&own, from, size).await?;
             let to = from + entries.len() as u64;

@@ -77,10 +77,24 @@ pub(super) struct PushCursor {
     /// The next entry that is looked at for withdrawals; absent in what older versions kept, which
     /// had one place for both.
     pub(super) recalled: Option<u64>,
+    /// What was withdrawn and is to be asked for.
+    pub(super) waiting: Vec<Waiting>,
     pub(super) recall: Recall,
     /// What was pushed, withdrawn and could not be taken back.
     pub(super) unrecalled: Vec<FeedRefusal>,
     pub(super) unrecalled_total: u64,
+}
+
+/// One withdrawn object that is outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) id: String,
+    /// Its version, as the own log has it.
+    pub(super) modified: Option<String>,
+    /// SHA-256 of its bytes in hex.
+    pub(super) hash: String,
+    /// How often the server failed to delete it.
+    pub(super) tries: u32,
 }
 
 /// How taking back goes.
@@ -89,8 +103,6 @@ pub(super) struct PushCursor {
 pub(super) struct Recall {
     /// Failures in a row, whatever failed.
     pub(super) failures: u32,
-    /// Answers in a row by which the server failed to delete the one object.
-    pub(super) refusals: u32,
     /// What failed last, while something withdrawn is still outside for it.
     pub(super) hindered: Option<String>,
     /// It is not asked for before this.

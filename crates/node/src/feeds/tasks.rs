@@ -151,7 +151,8 @@ impl Node {
             return Ok(otherwise);
         };
         let head = self.read(move |store| store.head(&own)).await?;
-        if head.is_none_or(|head| head.size <= push.looked_up_to()) {
+        let nothing_new = head.is_none_or(|head| head.size <= push.looked_up_to());
+        if nothing_new && push.waiting.is_empty() {
             return Ok(otherwise);
         }
         let recall = wait_micros(push.recall.not_before, now, every);

@@ -301,7 +301,7 @@ async fn a_server_that_is_down_gets_it_later_and_one_that_is_slow_is_waited_for(
 #[tokio::test]
 async fn what_cannot_be_taken_back_is_said() {
     let outside = Outside::taxii(|got| match got.method {
-        Method::DELETE => status(StatusCode::FORBIDDEN),
+        Method::DELETE => status(StatusCode::METHOD_NOT_ALLOWED),
         _ => takes(),
     })
     .await;
@@ -321,7 +321,7 @@ async fn what_cannot_be_taken_back_is_said() {
         info.unrecalled[0].id.as_deref(),
         Some(indicator_id(1).as_str())
     );
-    assert!(info.unrecalled[0].reason.contains("403"), "{info:?}");
+    assert!(info.unrecalled[0].reason.contains("405"), "{info:?}");
     let alarms = at.status().await.alarms;
     assert!(
         alarms

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::outside::{Got, Outside, status, taxii};
 use super::push::{ALERTS, kz, kz_at, open, release, source, takes, withdraw};
-use super::world::{Running, indicator_id};
+use super::world::{Running, accord, channel, indicator_id, prepare, ratified_text};
 use super::{assert_failing, assert_healthy, refused, run};
 
 /// A server that keeps ids, gives them back, and refuses with a status where a test says so.
@@ -144,7 +144,7 @@ async fn an_outage_uses_up_no_tries_and_a_server_that_cannot_delete_does() {
 
 #[tokio::test]
 async fn what_no_answer_proves_to_be_gone_is_said_to_be_outside() {
-    for (looks, gone) in [(0, true), (403, false), (410, true)] {
+    for (looks, gone) in [(0, true), (406, false), (410, true)] {
         let keeps = Keeps::default();
         let outside = keeps.serve().await;
         let at = kz().await;
@@ -166,6 +166,99 @@ async fn what_no_answer_proves_to_be_gone_is_said_to_be_outside() {
 }
 
 #[tokio::test]
+async fn one_object_holds_up_neither_the_recall_of_others_nor_what_goes_out() {
+    // Of the first it says that it deletes it, and falls over whoever looks; of the second it is
+    // always away.
+    let keeps = Keeps::default();
+    let inner = keeps.clone();
+    let outside = Outside::taxii(move |got| match got.method {
+        Method::GET if got.path.contains(&indicator_id(0)) => {
+            status(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        Method::DELETE if got.path.contains(&indicator_id(1)) => {
+            status(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        _ => inner.answer(got),
+    })
+    .await;
+    let at = kz().await;
+    release(&at, 0..4, "TLP:CLEAR").await;
+    open(&at, source(&outside, json!({}))).await;
+    assert_healthy(&run(&at, "out").await);
+    for number in 0..3 {
+        withdraw(&at, number).await;
+    }
+    release(&at, 4..5, "TLP:CLEAR").await;
+    for _ in 0..6 {
+        let info = run(&at, "out").await;
+        assert_eq!(info.health, FeedHealth::Failing, "{info:?}");
+        assert!(
+            info.why.contains("503") || info.why.contains("500"),
+            "{info:?}"
+        );
+    }
+    assert!(!keeps.has(2) && keeps.has(1) && keeps.has(3) && keeps.has(4));
+    let info = info(&at).await;
+    assert_eq!(info.unrecalled_total, 1, "the one is given up: {info:?}");
+    assert_eq!(
+        info.unrecalled[0].id.as_deref(),
+        Some(indicator_id(0).as_str())
+    );
+    assert!(info.why.contains("is asked for again"), "{info:?}");
+}
+
+#[tokio::test]
+async fn what_is_released_again_is_not_taken_back_for_what_was_before() {
+    let keeps = Keeps::default();
+    let outside = keeps.serve().await;
+    let at = kz().await;
+    release(&at, 0..2, "TLP:CLEAR").await;
+    open(&at, source(&outside, json!({}))).await;
+    assert_healthy(&run(&at, "out").await);
+    // It is away when the withdrawal is looked for, and back when the object is released again.
+    keeps.deletes.store(503, Ordering::SeqCst);
+    withdraw(&at, 1).await;
+    assert_failing(&run(&at, "out").await, "503");
+    let report = at.release(ALERTS, &[&indicator_id(1)]).await;
+    assert_eq!(report.released, 1, "{report:?}");
+    assert_healthy(&run(&at, "out").await);
+    keeps.deletes.store(0, Ordering::SeqCst);
+    assert_healthy(&run(&at, "out").await);
+    assert!(keeps.has(1));
+    // And its next withdrawal finds it.
+    withdraw(&at, 1).await;
+    assert_healthy(&run(&at, "out").await);
+    assert!(!keeps.has(1) && keeps.has(0));
+}
+
+#[tokio::test]
+async fn a_channel_into_which_others_publish_is_no_ones_to_push_though_the_inbox_is_out_of_force() {
+    let (kz, kg, uz) = (
+        prepare("KZ", "[feeds]\nlocal = true\n").await,
+        prepare("KG", "").await,
+        prepare("UZ", "").await,
+    );
+    let mut inbox = channel("inbox", &["KZ", "UZ"]);
+    inbox.delegate = Some(policy::Delegate {
+        member: "KZ".into(),
+        into: "alerts".into(),
+    });
+    let mut alerts = channel("alerts", &["KZ", "KG"]);
+    alerts.attribution = policy::Attribution::Member;
+    let members = [&kz.member, &kg.member, &uz.member];
+    let mut text = accord(&members, vec![]).accord().clone();
+    text.channels = vec![alerts, inbox];
+    text.obligations.non_attribution = true;
+    // UZ has not ratified: its inbox is not in force, and the channel is.
+    let note = ratified_text(&[&kz, &kg], text);
+    let at = kz.start(Some(&note)).await;
+    let outside = Outside::taxii(|_| takes()).await;
+    let spec = json!({"name": "out", "source": source(&outside, json!({}))});
+    let why = refused(&at, Method::POST, "/feeds", spec).await;
+    assert!(why.contains("publishes for others"), "{why}");
+}
+
+#[tokio::test]
 async fn a_feed_with_something_outside_is_removed_only_by_force_and_on_record() {
     let keeps = Keeps::default();
     let outside = keeps.serve().await;
@@ -179,7 +272,7 @@ async fn a_feed_with_something_outside_is_removed_only_by_force_and_on_record() 
         "{why}"
     );
     // It still works, and what could not be taken back counts as well.
-    keeps.deletes.store(403, Ordering::SeqCst);
+    keeps.deletes.store(405, Ordering::SeqCst);
     withdraw(&at, 1).await;
     assert_eq!(run(&at, "out").await.unrecalled_total, 1);
     let why = refused(&at, Method::DELETE, "/feeds/out", json!({})).await;
