@@ -91,6 +91,9 @@ enum Command {
     /// Partners: who they are and how pulling from them goes
     #[command(subcommand)]
     Peer(commands::peer::Peer),
+    /// Logs by hand: files on a medium to members and from them, and public files
+    #[command(subcommand)]
+    Courier(commands::courier::Courier),
     /// What this node holds, and what needs a person
     Status(commands::status::Status),
     /// Evidence kept against logs that were refused
@@ -172,6 +175,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Label(command) => command.run(),
             Command::Feed(command) => command.run().await,
             Command::Peer(command) => command.run().await,
+            Command::Courier(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Evidence(command) => command.run().await,
             Command::Audit(command) => command.run().await,

@@ -7,7 +7,7 @@
 use crate::cbor::{Fault, Reader, Writer};
 use crate::cid::Cid;
 
-/// Bytes that come before the data of a block at most: the length and the name.
+/// LIMIT: bytes that come before the data of a block: the length and the name.
 pub const FRAME_BYTES_MAX: usize = VARINT_BYTES_MAX + Cid::BYTES;
 
 /// LIMIT: bytes of a length. Nine hold 63 bits; more are never needed.

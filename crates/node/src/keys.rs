@@ -328,6 +328,14 @@ pub fn read_policy_key(path: &Path, domain: &str) -> Result<SigningKey, NodeErro
     read_secret_file(path, &policy_key_name(domain), KeyKind::Ed25519)
 }
 
+/// Reads a root key that is kept elsewhere, from its secret file.
+///
+/// # Errors
+/// When the file is missing, damaged, readable by others, or not this member's root key.
+pub(crate) fn read_root_key(path: &Path, name: &str) -> Result<SigningKey, NodeError> {
+    read_secret_file(path, name, KeyKind::Ed25519)
+}
+
 const ROLES: [(Role, KeyKind); 4] = [
     (Role::Root, KeyKind::Ed25519),
     (Role::Log, KeyKind::Ed25519),

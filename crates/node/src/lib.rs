@@ -19,6 +19,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 mod console;
+mod courier;
 mod error;
 mod feeds;
 mod http;

@@ -261,8 +261,14 @@ fn readable(node: &Node, caller: &Caller, accord: &str, channel: &str) -> Option
         .accords()
         .channel(accord, channel, &node.config().code)?;
     let member = caller.within(&channel.accord)?;
-    let reads = channel.in_force()?.members.contains(&member.code);
-    reads.then_some(channel)
+    serves(&channel, &member.code).then_some(channel)
+}
+
+/// Whether the own log of a channel is for this member: over its connection and in courier files.
+pub(crate) fn serves(channel: &Channel, code: &str) -> bool {
+    channel
+        .in_force()
+        .is_some_and(|in_force| in_force.members.contains(code))
 }
 
 fn only(request: &Request<Body>, method: &Method) -> Result<(), Fault> {

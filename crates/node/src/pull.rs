@@ -39,7 +39,7 @@ struct Partner {
 pub(crate) struct Turns(Mutex<HashMap<LogName, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Turns {
-    fn of(&self, log: &LogName) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn of(&self, log: &LogName) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(log.clone()).or_default())
     }

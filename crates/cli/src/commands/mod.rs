@@ -4,6 +4,7 @@ pub(crate) mod accord;
 pub(crate) mod add;
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod courier;
 pub(crate) mod doctor;
 pub(crate) mod draft;
 pub(crate) mod evidence;

@@ -66,7 +66,13 @@ pub fn api(node: Arc<Node>) -> Router {
 }
 
 fn resources(node: Arc<Node>, door: Door) -> Router {
+    // They name files on this machine, which is for its operator alone.
+    let by_hand = match door {
+        Door::Socket => crate::courier::routes(),
+        Door::National => Router::new(),
+    };
     Router::new()
+        .merge(by_hand)
         .route("/status", get(status::status))
         .route("/member", get(status::member))
         .route("/peers", get(status::peers))
@@ -206,7 +212,7 @@ async fn finish(State(node): Shared, request: Request, next: Next) -> Response {
 }
 
 /// Reads a JSON body; the error says where it is wrong.
-fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fault> {
+pub(crate) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fault> {
     serde_json::from_slice(body)
         .map_err(|error| Fault::request(format!("The JSON body cannot be read: {error}.")))
 }

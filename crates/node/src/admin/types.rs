@@ -30,6 +30,7 @@
 mod accords;
 mod audit;
 mod authority;
+mod courier;
 mod feeds;
 mod people;
 mod requests;
@@ -49,6 +50,10 @@ pub use audit::{
 pub use authority::{
     Activation, ApprovalRequest, DiffInfo, OutgoingInfo, PolicyFiles, PolicyInfo, ProposalInfo,
     ProposalItem, ProposalView, RuleInfo, WhatIfChange, WhatIfObject, WhatIfReport, WhatIfRequest,
+};
+pub use courier::{
+    CourierExport, CourierExported, CourierFile, CourierImport, CourierImported, CourierKey,
+    CourierKeyInfo, CourierLog, CourierPublish, CourierPublished, CourierRead, CourierTaken,
 };
 pub use feeds::{
     FeedAccess, FeedHealth, FeedInfo, FeedQuarantine, FeedRefusal, FeedRemove, FeedSource, FeedSpec,

@@ -40,6 +40,8 @@ use serde::{Deserialize, Serialize};
 use store::{Command, StoreError};
 
 pub(crate) use lanes::Feeds;
+pub(crate) use own::{entries, shown};
+pub(crate) use push::{check as pushable, refusal};
 pub(crate) use tasks::follow;
 
 use crate::admin::types::{

@@ -12,7 +12,7 @@ use store::{Collection, LogName, Record, Store, StoreError};
 use super::limits::PUSH_ENTRIES;
 
 /// Entries of an own log from `from` on, at most those of one bundle.
-pub(super) fn entries(
+pub(crate) fn entries(
     store: &Store,
     log: &LogName,
     from: u64,
@@ -40,7 +40,7 @@ pub(super) fn entries(
 }
 
 /// What the channel still shows of what these entries released, with label and bytes.
-pub(super) fn shown(
+pub(crate) fn shown(
     store: &Store,
     own: &LogName,
     entries: &[Entry],

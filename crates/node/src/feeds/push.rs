@@ -72,7 +72,7 @@ impl<'a> Way<'a> {
 ///
 /// # Errors
 /// Why not.
-pub(super) fn check(node: &Node, channel: &str, stands_for: Option<&str>) -> Result<(), String> {
+pub(crate) fn check(node: &Node, channel: &str, stands_for: Option<&str>) -> Result<(), String> {
     way(node, channel, stands_for).map(drop)
 }
 
@@ -138,7 +138,7 @@ async fn published_for_others(node: &Node, channel: &str) -> Result<bool, Failur
 
 /// Why an outside reader may not have an object, if so. `stands_for`: the member for whom the
 /// outside collection stands; without one it stands for everybody.
-pub(super) fn refusal(
+pub(crate) fn refusal(
     label: &Label,
     about_person: bool,
     stands_for: Option<&str>,

@@ -90,7 +90,7 @@ pub struct AuditRecord {
     pub at: String,
     /// What: `release`, `refuse`, `wait`, `withdraw`, `accord`, `user`, `token`, `add`, `remove`,
     /// `query`,
-    /// `partner-read`, `tool-read`, `denied`, `export`, `log-refused`, `witness-refused`, `audit-rewritten`,
+    /// `partner-read`, `tool-read`, `denied`, `export`, `courier`, `log-refused`, `witness-refused`, `audit-rewritten`,
     /// `clock`, `start`, `stop`.
     pub what: String,
     /// Who: a person's name, `automation`, or a member's code.
