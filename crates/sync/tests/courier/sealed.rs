@@ -29,7 +29,9 @@ async fn each_reader_opens_it_and_nobody_else_does() {
 
     for reader in [&kg, &uz] {
         let opened = seal::open(Cursor::new(file.clone()), Some(reader));
-        let (medium, was_sealed) = opened.ok().expect("it is for them");
+        let Ok((medium, was_sealed)) = opened else {
+            panic!("it is for them")
+        };
         assert!(was_sealed);
         let mut shelf = Shelf::default();
         let report = shelf.add(medium).expect("a courier file");

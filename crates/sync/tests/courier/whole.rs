@@ -24,7 +24,7 @@ async fn a_file_brings_what_a_connection_brings() {
     assert_eq!(file, exported(&origin, 0), "one content, one file");
 
     let by_file = Receiver::new();
-    let done = import(&by_file, &[file.clone()]).await;
+    let done = import(&by_file, std::slice::from_ref(&file)).await;
     assert!(matches!(done.outcome, Outcome::Whole), "{done:?}");
     assert_eq!((done.from, done.to, done.progress.shown), (0, 700, 700));
     assert!(done.progress.cosigned, "cosigned for the way back");
@@ -48,7 +48,7 @@ async fn since_says_what_must_come_first() {
     let late = exported(&origin, 700);
     let receiver = Receiver::new();
 
-    let done = import(&receiver, &[late.clone()]).await;
+    let done = import(&receiver, std::slice::from_ref(&late)).await;
     assert_eq!(missing(&done.outcome), 0..=511);
     assert_eq!(done.to, 0);
 
@@ -134,7 +134,7 @@ async fn what_is_withdrawn_is_in_no_file_and_every_part_says_so_itself() {
 
     // Who has it from an earlier file stops showing it.
     let other = Receiver::new();
-    import(&other, &[with.clone()]).await;
+    import(&other, std::slice::from_ref(&with)).await;
     assert_eq!(other.state().shown.len(), 2000);
     import(&other, &[exported(&origin, 2000)]).await;
     assert_eq!(other.state(), receiver.state());
