@@ -171,10 +171,20 @@ impl Accords {
         let other = NoticeError::OtherAccord {
             accord: accord.clone(),
         };
-        // Whoever joins by the version that waits may speak about that.
-        let known = [self.held.get(accord), self.next.get(accord)];
+        let held = self.held.get(accord);
+        let knows = |about: &SignedAccord| about.accord().member(&signed.notice().member).is_some();
+        // Whoever joins by the version that waits may speak about that. For a member of the one in
+        // force it has no word: it may give that member another root key, and nobody has ratified it.
+        let about = match held.filter(|held| knows(held)) {
+            Some(held) => {
+                let next = self.next.get(accord);
+                let same = next.filter(|next| same_root(held, next, &signed.notice().member));
+                [Some(held), same]
+            }
+            None => [held, self.next.get(accord)],
+        };
         let mut outcome = Err(other);
-        for about in known.into_iter().flatten() {
+        for about in about.into_iter().flatten() {
             outcome = self.notices.take(signed.clone(), about);
             if outcome.is_ok() {
                 break;
@@ -364,6 +374,17 @@ impl Accords {
             .collect()
     }
 
+    /// The channel, if member `code` agreed to it with another one, in force at present or not: what
+    /// is withdrawn is withdrawn from those, too, who take nothing just now (I6).
+    pub(crate) fn agreed_channel(&self, accord: &str, name: &str, code: &str) -> Option<Channel> {
+        let signed = self.held.get(accord)?;
+        let agreed = signed.channel_agreed(name)?;
+        agreed.members.contains(code).then(|| Channel {
+            accord: Arc::clone(signed),
+            name: name.to_owned(),
+        })
+    }
+
     /// Every channel that member `code` agreed to with another one, in force at present or not.
     pub(crate) fn agreed(&self, code: &str) -> Vec<(Arc<SignedAccord>, policy::Channel)> {
         let all = self.held.values().flat_map(|signed| {
@@ -432,6 +453,12 @@ impl Accords {
 enum Slot {
     Held,
     Next,
+}
+
+/// Whether both versions know this member by one root key.
+fn same_root(held: &SignedAccord, next: &SignedAccord, code: &str) -> bool {
+    let root = |signed: &SignedAccord| Some(signed.accord().member(code)?.root.public().to_vec());
+    root(held).is_some() && root(held) == root(next)
 }
 
 /// The accord must name this member as it is, or its partners would expect other keys.

@@ -6,7 +6,10 @@ extern crate kurultai_node as node;
 mod world;
 
 use hyper::Method;
-use node::admin::types::{AccordStatus, ExclusionRequest, NoticeReport, NoticeRequest, PullReport};
+use node::admin::types::{
+    AccordStatus, ExclusionRequest, NoticeReport, NoticeRequest, PullReport, WithdrawReport,
+    WithdrawRequest,
+};
 use policy::{Act, Notice, SignedNotice};
 use sync::FetchError;
 use world::{
@@ -179,6 +182,29 @@ async fn a_suspended_channel_rests_for_its_signer_and_goes_on_among_the_others()
     kz.release("steppe/alerts", &[&indicator_id(11)]).await;
     kg.until(async || kg.held("steppe/alerts", "KZ").await.expect("held").size == 2)
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partner_that_rests_cannot_keep_what_is_taken_back() {
+    let [kz, kg, _uz] = three().await;
+    kz.release("steppe/pair", &[&indicator_id(11)]).await;
+    kg.until_shown("steppe/pair", &[&indicator_id(11)]).await;
+    says(&kg, "suspend", Some("pair")).await;
+    assert!(
+        members(&kz, "pair").is_empty(),
+        "nobody is left to share with"
+    );
+    let request = WithdrawRequest {
+        channel: "steppe/pair".into(),
+        ids: vec![indicator_id(11)],
+        reason: "it named a source".into(),
+        who: "aida".into(),
+    };
+    let report: WithdrawReport = kz.post("/withdraw", &request).await;
+    assert_eq!(report.withdrawn, 1);
+    assert!(kz.shown(&collection("steppe/pair")).await.is_empty());
+    says(&kg, "resume", Some("pair")).await;
+    kg.until_shown("steppe/pair", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -177,3 +177,47 @@ fn a_partners_copy_adds_signatures_only() {
     assert_eq!(accords.merge_known(&theirs).unwrap().ratified().len(), 2);
     assert!(accords.merge_known(&theirs).is_none(), "nothing new");
 }
+
+/// A version that nobody has ratified may give a member another root key. Whoever has that key must
+/// not speak for the member, nor keep its own words from counting (I2).
+#[test]
+fn a_waiting_version_gives_nobody_the_word_of_a_member_in_force() {
+    let (kz, kg, thief) = (party("KZ", 1), party("KG", 2), party("KG", 9));
+    let mut accords = Accords::default();
+    let first = draft("steppe", &[&kz, &kg], "Alerts");
+    accords
+        .offer(&signed(first.clone(), &[&kg]), &kz.member, Some(&kz.root))
+        .unwrap();
+    let held = Arc::clone(accords.get("steppe").unwrap());
+    let next = Accord {
+        version: 2,
+        previous: Some(held.digest()),
+        ..draft("steppe", &[&kz, &thief], "Alerts")
+    };
+    let digest = SignedAccord::new(next.clone()).unwrap().digest();
+    accords
+        .offer(&signed(next, &[&thief]), &kz.member, None)
+        .unwrap();
+
+    let notice = |root: &SigningKey, act, serial, (version, digest)| {
+        let notice = policy::Notice {
+            member: "KG".into(),
+            accord: "steppe".into(),
+            version,
+            digest,
+            act,
+            serial,
+            at: Timestamp::from_unix_micros(1),
+            reason: "a change of government".into(),
+        };
+        policy::SignedNotice::sign(notice, root).unwrap()
+    };
+    let about_held = (1, held.digest());
+    for about in [about_held, (2, digest)] {
+        let forged = notice(&thief.root, policy::Act::Return, 1 << 40, about);
+        assert!(accords.take_notice(forged).is_err());
+    }
+    let left = notice(&kg.root, policy::Act::Leave, 1, about_held);
+    assert_eq!(accords.take_notice(left), Ok(true));
+    assert!(accords.channel("steppe", "alerts", "KG").is_none());
+}

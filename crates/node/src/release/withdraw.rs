@@ -35,14 +35,23 @@ impl Node {
     /// What still waits to leave does not leave.
     ///
     /// # Errors
-    /// When the channel is not in force here, an id is malformed, no reason is given, the policy
+    /// When this member never agreed to the channel, an id is malformed, no reason is given, the policy
     /// does not let this person, or the store fails.
     pub async fn withdraw_as(
         &self,
         caller: &Caller,
         request: &WithdrawRequest,
     ) -> Result<WithdrawReport, NodeError> {
-        let channel = self.channel_or_say(&request.channel)?;
+        // Nobody who suspends or leaves a channel can keep this nation from taking back what is its
+        // own, so the channel need not be in force.
+        let agreed = request.channel.split_once('/').and_then(|(accord, name)| {
+            self.accords()
+                .agreed_channel(accord, name, &self.config().code)
+        });
+        let channel = match agreed {
+            Some(channel) => channel,
+            None => self.channel_or_say(&request.channel)?,
+        };
         if request.reason.trim().is_empty() {
             return Err(NodeError::Request {
                 why: "a withdrawal needs a reason; it goes to this node's audit log only".into(),
