@@ -136,7 +136,7 @@ impl Accords {
             let signed = SignedNotice::parse(&note).map_err(|error| {
                 NodeError::accord(format!("the setting {key} is damaged: {error}"))
             })?;
-            accords.notices.restore(signed);
+            accords.notices.put(signed);
         }
         exclusions::load(store, &mut accords.excluded)?;
         accords.settle();
@@ -162,38 +162,37 @@ impl Accords {
         }
     }
 
-    /// Takes a notice about an accord that is installed; answers whether it is news.
+    /// Whether a notice about an accord that is installed is news.
     ///
     /// # Errors
     /// Why it does not count here.
-    pub fn take_notice(&mut self, signed: SignedNotice) -> Result<bool, NoticeError> {
-        let accord = &signed.notice().accord;
-        let other = NoticeError::OtherAccord {
-            accord: accord.clone(),
+    pub(crate) fn is_news(&self, signed: &SignedNotice) -> Result<bool, NoticeError> {
+        let notice = signed.notice();
+        let root = |about: &SignedAccord| {
+            let member = about.accord().member(&notice.member)?;
+            Some(member.root.public().to_vec())
         };
-        let held = self.held.get(accord);
-        let knows = |about: &SignedAccord| about.accord().member(&signed.notice().member).is_some();
-        // Whoever joins by the version that waits may speak about that. For a member of the one in
-        // force it has no word: it may give that member another root key, and nobody has ratified it.
-        let about = match held.filter(|held| knows(held)) {
-            Some(held) => {
-                let next = self.next.get(accord);
-                let same = next.filter(|next| same_root(held, next, &signed.notice().member));
-                [Some(held), same]
-            }
-            None => [held, self.next.get(accord)],
-        };
-        let mut outcome = Err(other);
-        for about in about.into_iter().flatten() {
-            outcome = self.notices.take(signed.clone(), about);
+        let known = [self.held.get(&notice.accord), self.next.get(&notice.accord)];
+        let known = || known.into_iter().flatten();
+        // Whoever joins by the version that waits may speak about that. But nobody has ratified it,
+        // so it has no word on whose a member's signature is that the one in force knows.
+        let believed = known().find_map(|about| root(about));
+        let mut outcome = Err(NoticeError::OtherAccord {
+            accord: notice.accord.clone(),
+        });
+        for about in known().filter(|about| root(about) == believed) {
+            outcome = self.notices.is_news(signed, about);
             if outcome.is_ok() {
                 break;
             }
         }
-        if outcome == Ok(true) {
-            self.settle();
-        }
         outcome
+    }
+
+    /// Lets a notice count that is news.
+    pub(crate) fn heed(&mut self, signed: SignedNotice) {
+        self.notices.put(signed);
+        self.settle();
     }
 
     /// What members said since the accords were ratified, the latest of each about each subject.
@@ -453,12 +452,6 @@ impl Accords {
 enum Slot {
     Held,
     Next,
-}
-
-/// Whether both versions know this member by one root key.
-fn same_root(held: &SignedAccord, next: &SignedAccord, code: &str) -> bool {
-    let root = |signed: &SignedAccord| Some(signed.accord().member(code)?.root.public().to_vec());
-    root(held).is_some() && root(held) == root(next)
 }
 
 /// The accord must name this member as it is, or its partners would expect other keys.

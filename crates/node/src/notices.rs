@@ -38,8 +38,6 @@ pub(crate) const PATH: &str = "/notices";
 
 /// A notice that is news here: what to account for, and what to make durable.
 pub(crate) struct Admitted {
-    /// Code of the member whose it is.
-    pub(crate) signer: String,
     /// For people.
     pub(crate) why: String,
     /// The accord's name.
@@ -57,16 +55,28 @@ pub(crate) struct Told {
     pub(crate) missed: BTreeSet<String>,
 }
 
-/// Takes one note of whatever sort into `accords`. Nothing: it is no news.
-pub(crate) fn admit(accords: &mut Accords, note: &[u8]) -> Result<Option<Admitted>, NodeError> {
+/// Takes one note of whatever sort into `accords`, if it is news and its signer may give it now.
+/// Nothing: it is no news.
+pub(crate) fn admit(
+    accords: &mut Accords,
+    note: &[u8],
+    may_give: impl FnOnce(&str) -> bool,
+) -> Result<Option<Admitted>, NodeError> {
     let refused = |error: policy::NoticeError| NodeError::accord(error.to_string());
     let signed = SignedNotice::parse(note).map_err(refused)?;
-    let (text, notice) = (signed.to_string(), signed.notice().clone());
-    if !accords.take_notice(signed).map_err(refused)? {
+    if !accords.is_news(&signed).map_err(refused)? {
         return Ok(None);
     }
+    let (text, notice) = (signed.to_string(), signed.notice().clone());
+    // Each costs a durable write and a moment's rest of every pull.
+    if !may_give(&notice.member) {
+        return Err(NodeError::accord(format!(
+            "{} gives more notices than are taken in a minute; this one is taken later",
+            notice.member
+        )));
+    }
+    accords.heed(signed);
     Ok(Some(Admitted {
-        signer: notice.member.clone(),
         why: words(&notice),
         policy: notice.accord.clone(),
         commands: vec![Command::Put {
@@ -111,20 +121,10 @@ impl Node {
         let mut refused = None;
         let mut news = Vec::new();
         for note in notes {
-            let mut with = accords.clone();
-            match admit(&mut with, note.as_bytes()) {
-                Ok(None) => {}
-                // Each costs a durable write and a moment's rest of every pull.
-                Ok(Some(admitted)) if !self.may_give(&admitted.signer) => {
-                    refused = refused.or(Some(NodeError::accord(format!(
-                        "{} gives more notices than are taken in a minute; this one is taken later",
-                        admitted.signer
-                    ))));
-                }
-                Ok(Some(admitted)) => {
-                    accords = with;
-                    news.push(admitted);
-                }
+            match admit(&mut accords, note.as_bytes(), |signer| {
+                self.may_give(signer)
+            }) {
+                Ok(admitted) => news.extend(admitted),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
@@ -140,7 +140,7 @@ impl Node {
     pub(crate) async fn heed_notice(&self, note: &[u8], who: &str) -> Result<bool, NodeError> {
         let _alone = self.changing().await;
         let mut accords = Accords::clone(&self.accords());
-        let admitted = admit(&mut accords, note)?;
+        let admitted = admit(&mut accords, note, |_| true)?;
         let news = admitted.is_some();
         self.count_in(accords, admitted.into_iter().collect(), who)
             .await?;

@@ -310,6 +310,22 @@ impl Notices {
         signed: SignedNotice,
         accord: &SignedAccord,
     ) -> Result<bool, NoticeError> {
+        let news = self.is_news(&signed, accord)?;
+        if news {
+            self.put(signed);
+        }
+        Ok(news)
+    }
+
+    /// Whether [`Notices::take`] would take a notice.
+    ///
+    /// # Errors
+    /// Why it says nothing about this accord.
+    pub fn is_news(
+        &self,
+        signed: &SignedNotice,
+        accord: &SignedAccord,
+    ) -> Result<bool, NoticeError> {
         let notice = &signed.notice;
         let within = accord.accord();
         if notice.accord != within.name || !same_line(notice, accord) {
@@ -339,12 +355,11 @@ impl Notices {
                 member: member.code.clone(),
             });
         }
-        self.0.insert(subject, signed);
         Ok(true)
     }
 
-    /// Puts back what [`Notices::take`] took before, from where it was kept.
-    pub fn restore(&mut self, signed: SignedNotice) {
+    /// Puts in what was found to be news, now or before it was kept.
+    pub fn put(&mut self, signed: SignedNotice) {
         self.0.insert(signed.notice.subject(), signed);
     }
 

@@ -215,9 +215,10 @@ fn a_waiting_version_gives_nobody_the_word_of_a_member_in_force() {
     let about_held = (1, held.digest());
     for about in [about_held, (2, digest)] {
         let forged = notice(&thief.root, policy::Act::Return, 1 << 40, about);
-        assert!(accords.take_notice(forged).is_err());
+        assert!(accords.is_news(&forged).is_err());
     }
     let left = notice(&kg.root, policy::Act::Leave, 1, about_held);
-    assert_eq!(accords.take_notice(left), Ok(true));
+    assert_eq!(accords.is_news(&left), Ok(true));
+    accords.heed(left);
     assert!(accords.channel("steppe", "alerts", "KG").is_none());
 }
