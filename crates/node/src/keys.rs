@@ -382,7 +382,8 @@ fn bad(path: &Path, error: &dyn fmt::Display) -> NodeError {
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), NodeError> {
+/// Writes a new key file durably; one that exists is never overwritten.
+pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), NodeError> {
     let write = || {
         let mut file = fs::OpenOptions::new()
             .write(true)

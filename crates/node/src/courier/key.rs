@@ -8,8 +8,7 @@
 //! one is refused, so that an old key cannot be brought back.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use log::Note;
@@ -131,12 +130,8 @@ fn own(node: &Node, root: Option<&str>) -> Result<CourierKeyInfo, NodeError> {
         Some(key) => key,
         None => {
             let key = Identity::generate();
-            write(
-                config,
-                KEY_FILE,
-                &format!("{}\n", key.to_secret_text()),
-                0o600,
-            )?;
+            let secret = format!("{}\n", key.to_secret_text());
+            keys::write_new(&config.keys.join(KEY_FILE), secret.as_bytes(), 0o600)?;
             key
         }
     };
@@ -175,22 +170,8 @@ fn own(node: &Node, root: Option<&str>) -> Result<CourierKeyInfo, NodeError> {
     let certified = certified
         .ok_or_else(|| NodeError::request("the key in that file is not this member's root key"))?;
     drop(fs::remove_file(&path));
-    write(config, NOTE_FILE, &signed, 0o644)?;
+    keys::write_new(&path, signed.as_bytes(), 0o644)?;
     Ok(certified.info(signed))
-}
-
-fn write(config: &Config, name: &str, text: &str, mode: u32) -> Result<(), NodeError> {
-    let path = config.keys.join(name);
-    let write = || {
-        let mut file = fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|error| NodeError::io(format!("{} cannot be written", path.display()), error))
 }
 
 /// Believes another member's key from now on.
