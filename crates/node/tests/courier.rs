@@ -9,7 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http_body_util::BodyExt;
 use hyper::{Method, Request, StatusCode};
 use node::admin::types::{
     AuditPage, CourierExport, CourierExported, CourierImport, CourierImported, CourierKey,
@@ -20,7 +19,6 @@ use node::{Clock, Config, Node};
 use serde::de::DeserializeOwned;
 use store::Query;
 use tempfile::TempDir;
-use tower::ServiceExt;
 use world::{bundle, channel, collection, indicator, indicator_id, prepare, ratified};
 
 const GREEN: &str = "TLP:GREEN//REL KZ,KG,UZ";
@@ -51,15 +49,10 @@ impl Apart {
         path: &str,
         body: impl Into<Body>,
     ) -> (StatusCode, Vec<u8>) {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .body(body.into());
-        let router = node::admin::router(Arc::clone(&self.node));
-        let Ok(response) = router.oneshot(request.expect("request")).await;
-        let status = response.status();
-        let body = response.into_body().collect().await.expect("body");
-        (status, body.to_bytes().to_vec())
+        let request = Request::builder().method(method).uri(path);
+        let request = request.body(body.into()).expect("request");
+        let (status, _, body) = world::answered(&self.node, request).await;
+        (status, body)
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> T {

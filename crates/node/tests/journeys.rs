@@ -120,21 +120,11 @@ async fn automation_releases_what_its_bounds_allow_and_never_the_past() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outsider_of_a_subset_gets_what_a_missing_channel_gets() {
-    let (kz, kg, uz) = (
-        prepare("KZ", "").await,
-        prepare("KG", "").await,
-        prepare("UZ", "").await,
-    );
     let channels = vec![
         channel("alerts", &["KZ", "KG", "UZ"]),
         channel("border", &["KZ", "KG"]),
     ];
-    let note = ratified(&[&kz, &kg, &uz], channels);
-    let (kz, kg, uz) = (
-        kz.start(Some(&note)).await,
-        kg.start(Some(&note)).await,
-        uz.start(Some(&note)).await,
-    );
+    let [kz, kg, uz] = world::three(channels).await;
     let (secret, shared) = (indicator_id(1), indicator_id(2));
     kz.add(&bundle(&[indicator(1, ""), indicator(2, "")]), GREEN)
         .await;

@@ -12,29 +12,17 @@ use node::admin::types::{
 };
 use policy::{Act, Notice, SignedNotice};
 use sync::FetchError;
-use world::{
-    Running, bundle, channel, collection, indicator, indicator_id, prepare, ratified, within,
-};
+use world::{Running, bundle, channel, collection, indicator, indicator_id, within};
 
 const GREEN: &str = "TLP:GREEN//REL KZ,KG,UZ";
 const CHECKPOINT: &str = "/log/steppe/alerts/checkpoint";
 
 async fn three() -> [Running; 3] {
-    let (kz, kg, uz) = (
-        prepare("KZ", "").await,
-        prepare("KG", "").await,
-        prepare("UZ", "").await,
-    );
     let channels = vec![
         channel("alerts", &["KZ", "KG", "UZ"]),
         channel("pair", &["KZ", "KG"]),
     ];
-    let note = ratified(&[&kz, &kg, &uz], channels);
-    let (kz, kg, uz) = tokio::join!(
-        kz.start(Some(&note)),
-        kg.start(Some(&note)),
-        uz.start(Some(&note))
-    );
+    let [kz, kg, uz] = world::three(channels).await;
     for (node, number) in [(&kz, 1), (&kg, 2), (&uz, 3)] {
         node.add(
             &bundle(&[indicator(number, ""), indicator(number + 10, "")]),

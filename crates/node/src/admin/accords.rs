@@ -15,8 +15,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::types::{
-    self, AccordInfo, AccordReport, AccordStatus, ExclusionInfo, ExclusionRequest, HeedReport,
-    MemberStanding, NoticeInfo, NoticeReport, NoticeRequest,
+    AccordInfo, AccordReport, AccordStatus, AuditRecord, ExclusionInfo, ExclusionRequest,
+    HeedReport, MemberStanding, NoticeInfo, NoticeReport, NoticeRequest,
 };
 use super::{As, Shared, json, query};
 use crate::auth::Caller;
@@ -172,17 +172,11 @@ pub(crate) struct By {
     who: String,
 }
 
-async fn list(
-    State(node): Shared,
-    Extension(caller): As,
-) -> Result<Json<Vec<types::AccordInfo>>, Fault> {
+async fn list(State(node): Shared, Extension(caller): As) -> Result<Json<Vec<AccordInfo>>, Fault> {
     caller.require_one_of(&Duty::ALL)?;
     let accords = node.accords();
     Ok(Json(
-        accords
-            .all()
-            .map(|signed| types::AccordInfo::of(signed))
-            .collect(),
+        accords.all().map(|signed| AccordInfo::of(signed)).collect(),
     ))
 }
 
@@ -224,7 +218,7 @@ async fn install(
     let offered = match node.offer_accord(body.to_vec(), wanted.ratify, &who).await {
         Ok(offered) => offered,
         Err(error) => {
-            node.audit(vec![types::AuditRecord {
+            node.audit(vec![AuditRecord {
                 what: "refuse".into(),
                 who,
                 count: 1,
@@ -236,7 +230,7 @@ async fn install(
         }
     };
     Ok(Json(AccordReport {
-        accord: types::AccordInfo::of(&offered.accord),
+        accord: AccordInfo::of(&offered.accord),
         new_signatures: offered.new_signatures,
         note: offered.accord.to_string(),
     }))

@@ -73,6 +73,17 @@ async fn info(at: &Running) -> FeedInfo {
     at.get("/feeds/out").await
 }
 
+/// A node that has pushed the first `count` indicators to a server, and that server.
+async fn pushed(count: u32) -> (Running, Keeps, Outside) {
+    let keeps = Keeps::default();
+    let outside = keeps.serve().await;
+    let at = kz().await;
+    release(&at, 0..count, "TLP:CLEAR").await;
+    open(&at, source(&outside, json!({}))).await;
+    assert_healthy(&run(&at, "out").await);
+    (at, keeps, outside)
+}
+
 #[tokio::test]
 async fn a_pause_stops_what_goes_out_and_not_what_is_to_come_back() {
     let (keeps, ahead) = (Keeps::default(), Arc::new(AtomicI64::new(0)));
@@ -118,12 +129,7 @@ async fn a_pause_stops_what_goes_out_and_not_what_is_to_come_back() {
 
 #[tokio::test]
 async fn an_outage_uses_up_no_tries_and_a_server_that_cannot_delete_does() {
-    let keeps = Keeps::default();
-    let outside = keeps.serve().await;
-    let at = kz().await;
-    release(&at, 0..2, "TLP:CLEAR").await;
-    open(&at, source(&outside, json!({}))).await;
-    assert_healthy(&run(&at, "out").await);
+    let (at, keeps, _outside) = pushed(2).await;
     for (code, times) in [(503, 7), (401, 2), (429, 2), (502, 2), (500, 4)] {
         keeps.deletes.store(code, Ordering::SeqCst);
         withdraw(&at, 1).await;
@@ -145,12 +151,7 @@ async fn an_outage_uses_up_no_tries_and_a_server_that_cannot_delete_does() {
 #[tokio::test]
 async fn what_no_answer_proves_to_be_gone_is_said_to_be_outside() {
     for (looks, gone) in [(0, true), (406, false), (410, true)] {
-        let keeps = Keeps::default();
-        let outside = keeps.serve().await;
-        let at = kz().await;
-        release(&at, 0..1, "TLP:CLEAR").await;
-        open(&at, source(&outside, json!({}))).await;
-        assert_healthy(&run(&at, "out").await);
+        let (at, keeps, _outside) = pushed(1).await;
         keeps.looks.store(looks, Ordering::SeqCst);
         withdraw(&at, 0).await;
         let info = run(&at, "out").await;
@@ -209,12 +210,7 @@ async fn one_object_holds_up_neither_the_recall_of_others_nor_what_goes_out() {
 
 #[tokio::test]
 async fn what_is_released_again_is_not_taken_back_for_what_was_before() {
-    let keeps = Keeps::default();
-    let outside = keeps.serve().await;
-    let at = kz().await;
-    release(&at, 0..2, "TLP:CLEAR").await;
-    open(&at, source(&outside, json!({}))).await;
-    assert_healthy(&run(&at, "out").await);
+    let (at, keeps, _outside) = pushed(2).await;
     // It is away when the withdrawal is looked for, and back when the object is released again.
     keeps.deletes.store(503, Ordering::SeqCst);
     withdraw(&at, 1).await;
@@ -260,12 +256,7 @@ async fn a_channel_into_which_others_publish_is_no_ones_to_push_though_the_inbox
 
 #[tokio::test]
 async fn a_feed_with_something_outside_is_removed_only_by_force_and_on_record() {
-    let keeps = Keeps::default();
-    let outside = keeps.serve().await;
-    let at = kz().await;
-    release(&at, 0..3, "TLP:CLEAR").await;
-    open(&at, source(&outside, json!({}))).await;
-    assert_healthy(&run(&at, "out").await);
+    let (at, keeps, outside) = pushed(3).await;
     let why = refused(&at, Method::DELETE, "/feeds/out", json!({})).await;
     assert!(
         why.starts_with("3 objects that the feed out pushed"),

@@ -17,27 +17,17 @@ use node::admin::types::{
     RequestThread, RequestsPage, RouteRequest, RouteRule, Status,
 };
 use store::Collection;
-use world::{Running, bundle, channel, collection, indicator, indicator_id, prepare, ratified};
+use world::{Running, bundle, channel, collection, indicator, indicator_id};
 
 const ALERTS: &str = "steppe/alerts";
 const GREEN: &str = "TLP:GREEN//REL KZ,KG,UZ";
 
 async fn three() -> (Running, Running, Running) {
-    let (kz, kg, uz) = (
-        prepare("KZ", "").await,
-        prepare("KG", "").await,
-        prepare("UZ", "").await,
-    );
     let channels = vec![
         channel("alerts", &["KZ", "KG", "UZ"]),
         channel("border", &["KZ", "KG"]),
     ];
-    let note = ratified(&[&kz, &kg, &uz], channels);
-    (
-        kz.start(Some(&note)).await,
-        kg.start(Some(&note)).await,
-        uz.start(Some(&note)).await,
-    )
+    world::three(channels).await.into()
 }
 
 fn question(to: &[&str]) -> AskRequest {

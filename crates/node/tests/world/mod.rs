@@ -74,6 +74,38 @@ pub(crate) fn within<T>(future: impl Future<Output = T>) -> impl Future<Output =
     async move { waited.await.expect("the event came before the deadline") }
 }
 
+/// What the admin API of a node answers: status, content type and body.
+pub(crate) async fn answered(
+    node: &Arc<Node>,
+    request: Request<Body>,
+) -> (StatusCode, String, Vec<u8>) {
+    let router = node::admin::router(Arc::clone(node));
+    let response = within(router.oneshot(request)).await.expect("infallible");
+    let status = response.status();
+    let kind = response
+        .headers()
+        .get("content-type")
+        .map(|kind| kind.to_str().expect("ascii").to_owned());
+    let body = response.into_body().collect().await.expect("body");
+    (status, kind.unwrap_or_default(), body.to_bytes().to_vec())
+}
+
+/// KZ, KG and UZ, running, with these channels in force.
+pub(crate) async fn three(channels: Vec<Channel>) -> [Running; 3] {
+    let (kz, kg, uz) = (
+        prepare("KZ", "").await,
+        prepare("KG", "").await,
+        prepare("UZ", "").await,
+    );
+    let note = ratified(&[&kz, &kg, &uz], channels);
+    let (kz, kg, uz) = tokio::join!(
+        kz.start(Some(&note)),
+        kg.start(Some(&note)),
+        uz.start(Some(&note))
+    );
+    [kz, kg, uz]
+}
+
 /// Makes a node; `extra` goes to the end of its configuration.
 pub(crate) async fn prepare(code: &str, extra: &str) -> Prepared {
     let folder = Arc::new(tempfile::tempdir().expect("temporary folder"));
@@ -213,26 +245,8 @@ impl Running {
         path: &str,
         body: impl Into<Body>,
     ) -> (StatusCode, String, Vec<u8>) {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .body(body.into())
-            .expect("request");
-        let router = node::admin::router(Arc::clone(&self.node));
-        let response = within(router.oneshot(request)).await.expect("infallible");
-        let status = response.status();
-        let kind = response
-            .headers()
-            .get("content-type")
-            .map(|kind| kind.to_str().expect("ascii").to_owned());
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .expect("body")
-            .to_bytes()
-            .to_vec();
-        (status, kind.unwrap_or_default(), body)
+        let request = Request::builder().method(method).uri(path);
+        answered(&self.node, request.body(body.into()).expect("request")).await
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
@@ -414,11 +428,8 @@ impl Running {
             .header("authorization", authorization)
             .body(body.into())
             .expect("request");
-        let router = node::admin::router(Arc::clone(&self.node));
-        let response = within(router.oneshot(request)).await.expect("infallible");
-        let status = response.status();
-        let body = response.into_body().collect().await.expect("body");
-        (status, body.to_bytes().to_vec())
+        let (status, _, body) = answered(&self.node, request).await;
+        (status, body)
     }
 
     /// One plain HTTP request to the national port.
